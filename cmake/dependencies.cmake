@@ -1,0 +1,36 @@
+# Every library Kelvin stands on, found in one place.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# Header-only, though distributions also ship toml++ as a shared library: whoever links a static kelvin
+# must not need it.
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
+if(NOT TARGET tomlplusplus::tomlplusplus)
+  add_library(kelvin_toml INTERFACE)
+  target_include_directories(kelvin_toml SYSTEM INTERFACE ${TOMLPLUSPLUS_INCLUDE_DIR})
+  target_compile_definitions(kelvin_toml INTERFACE TOML_HEADER_ONLY=1)
+  add_library(tomlplusplus::tomlplusplus ALIAS kelvin_toml)
+endif()
+find_package(fmt REQUIRED CONFIG)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET GLOBAL libxxhash)
+
+set(KELVIN_HAVE_URING OFF)
+if(KELVIN_NVME AND KELVIN_URING)
+  pkg_check_modules(liburing IMPORTED_TARGET GLOBAL liburing>=2.3)
+  set(KELVIN_HAVE_URING ${liburing_FOUND})
+  if(NOT liburing_FOUND)
+    message(STATUS "kelvin: liburing >= 2.3 not found: the NVMe tier uses its thread pool")
+  endif()
+endif()
+
+if(KELVIN_CLI)
+  find_package(CLI11 REQUIRED CONFIG)
+  find_package(nlohmann_json REQUIRED CONFIG)
+  pkg_check_modules(zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd)
+endif()
+if(KELVIN_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(KELVIN_BENCH)
+  find_package(benchmark REQUIRED CONFIG)
+endif()

@@ -1,0 +1,134 @@
+// Config: everything an operator may set, as plain structs. docs/tuning.md lists every key.
+//
+// Keys common to all tiers are members; keys of one kind of tier, or of one policy, travel as `Options`
+// and are checked against the table that the kind itself declares (OptionSpec), so that a new kind adds
+// its keys in its own folder. Filled from TOML by parse_config, or by hand; Space::open validates both.
+//
+// Thread contract: plain values.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kelvin/status.h"
+
+namespace kelvin {
+
+enum class OptionType : std::uint8_t {
+  kText,      // "any text"
+  kTextList,  // "one" or ["one", "two"]
+  kChoice,    // one of OptionSpec::choices
+  kBoolean,   // true | false
+  kInteger,   // 42
+  kReal,      // 0.5
+  kBytes,     // "8GiB", "512KiB", or a plain number of bytes
+  kDuration,  // "10min", "250us": kept in nanoseconds
+};
+
+// One key a tier kind or a policy understands.
+struct OptionSpec {
+  std::string_view name;
+  OptionType type = OptionType::kText;
+  std::string_view fallback;      // the default, written as in TOML without quotes; "" = must be given
+  std::string_view reason;        // one line for docs/tuning.md and error messages
+  std::string_view choices = {};  // kChoice: "a|b|c"
+  double min = 0;                 // kInteger, kReal, kBytes, kDuration
+  double max = 1e18;
+};
+
+// One given option: its value as text (a list is joined by '\n') and where it stood.
+struct Option {
+  std::string name;
+  std::string value;
+  std::uint32_t line = 0;  // 0: not from a file
+  std::uint32_t column = 0;
+};
+
+// Given options read through a kind's specs. Build it with `bind`; the getters then cannot fail.
+class Options {
+ public:
+  // Checks `given` against `specs`: unknown names, wrong types, out of range, missing. On error returns
+  // kInvalid and, where `why` is not null, says what, where and how to mend it.
+  // `what`: the place for messages, e.g. "tier 'nvme'". `specs` must outlive the Options.
+  static Result<Options> bind(std::span<const OptionSpec> specs, const std::vector<Option>& given,
+                              std::string_view what, std::string* why);
+
+  // Precondition of all: `name` is in the specs with that type (asserted).
+  std::string text(std::string_view name) const;                    // kText, kChoice
+  std::vector<std::string> text_list(std::string_view name) const;  // kTextList
+  bool boolean(std::string_view name) const;                        // kBoolean
+  std::int64_t integer(std::string_view name) const;                // kInteger
+  double real(std::string_view name) const;                         // kReal
+  std::uint64_t bytes(std::string_view name) const;                 // kBytes
+  std::uint64_t duration_ns(std::string_view name) const;           // kDuration
+
+ private:
+  const std::string& value_of(std::string_view name, OptionType type) const;
+
+  std::span<const OptionSpec> specs_;
+  std::vector<std::string> values_;  // one for each spec
+};
+
+struct SpaceConfig {
+  std::uint64_t block_bytes = 2u << 20;     // below HBM one contiguous extent; 512 KiB-2 MiB suit NVMe
+  std::uint32_t block_tokens = 512;         // only for hashing tokens and for estimates
+  std::string model = "unnamed";            // part of the layout: other models' blocks never match
+  std::uint32_t max_leases = 1024;          // leases and tickets alive at once; a hard cap
+  std::uint32_t ghosts_percent = 25;        // records beyond the slots, for prefixes with a lost middle
+  double prefill_tokens_per_second = 8000;  // for "is loading faster than recomputing?"
+  std::uint64_t seed = 0;                   // of the index; 0 = random. Fixed: runs repeat exactly
+};
+
+struct TierConfig {
+  std::string name;
+  std::string kind;
+  std::uint64_t capacity_bytes = 0;  // a hard cap; rounded down to whole blocks
+  // Slots kept free ahead of demand, as a share of the slots: allocation then is a pop from a list.
+  // 0 = evict on demand only.
+  double free_ahead = 0.02;
+  std::vector<Option> options;  // keys of this kind
+};
+
+struct PolicyConfig {
+  std::string name = "lru";
+  std::vector<Option> options;  // keys of this policy
+};
+
+struct MoverConfig {
+  std::uint32_t threads = 1;         // 0: the caller drives it by Space::poll()
+  std::uint32_t queue = 4096;        // moves planned or under way at once
+  std::uint32_t demand_retries = 2;  // of one copy that failed with kIo or kCorrupt
+  std::uint32_t offline_after = 8;   // failures in a row that take a tier offline
+  std::uint32_t write_depth = 32;    // write-behind copies under way on one link: reads stay ahead
+};
+
+struct Config {
+  SpaceConfig space;
+  std::vector<TierConfig> tiers;  // in order of distance from compute
+  PolicyConfig policy;
+  MoverConfig mover;
+};
+
+// Parses TOML. `name` stands for the text in messages ("kelvin.toml"). Every mistake is an error: unknown
+// keys (with the nearest known one), wrong types and units, missing or repeated names, with line and
+// column in `why`. Checks everything that can be checked without touching a device.
+Result<Config> parse_config(std::string_view text, std::string_view name, std::string* why);
+
+// Reads and parses a file.
+Result<Config> load_config(const std::string& path, std::string* why);
+
+// Checks a config made by hand as parse_config checks a file.
+Status validate(const Config& config, std::string* why);
+
+// Writes a config as TOML that parse_config reads back to the same config.
+std::string to_toml(const Config& config);
+
+// "8GiB" -> 8589934592; also KB, MB, GB, TB (powers of 1000), KiB .. TiB, B and plain numbers.
+Result<std::uint64_t> parse_bytes(std::string_view text);
+// "250us" -> 250000; ns, us, ms, s, min, h.
+Result<std::uint64_t> parse_duration_ns(std::string_view text);
+
+}  // namespace kelvin

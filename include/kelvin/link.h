@@ -1,0 +1,75 @@
+// Link: an edge. Moves bytes from slots of one tier to slots of another, one direction, in batches.
+//
+// Thread contract: one thread at a time calls submit, poll and cancel_all (the mover's). `info()` is
+// constant and may be called from any thread.
+//
+// Contract of every link (tests/conformance holds each to it):
+//   1. `submit` takes a prefix of what it is given and copies the descriptors; fewer taken means full.
+//   2. Every taken Copy completes exactly once, and only through `poll`, in any order.
+//   3. Both slots stay untouched by others from submit to completion: that is the caller's promise.
+//   4. A Completion with ok() says that all slot_bytes are at the destination. After any other status
+//      the destination's bytes are undefined; the source is never changed.
+//   5. After `cancel_all` everything taken completes within bounded time, as kCanceled or as it went.
+//   6. Destruction with copies in flight waits for them: the device touches no slot afterwards.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "kelvin/block.h"
+#include "kelvin/status.h"
+#include "kelvin/tier.h"
+
+namespace kelvin {
+
+// One block to be copied.
+struct Copy {
+  std::uint64_t tag = 0;  // returned in the Completion
+  Slot from;              // in LinkInfo::from
+  Slot to;                // in LinkInfo::to
+  bool checksum = true;   // compute crc32c of the bytes and report it
+  BlockKey key;           // for links that store it beside the bytes
+  BlockKey parent;        // likewise
+};
+
+struct Completion {
+  std::uint64_t tag = 0;
+  Status status;               // kIo, kUnavailable (device gone), kCanceled, kTimeout, kCorrupt
+  std::uint32_t checksum = 0;  // crc32c of the bytes that arrived, if asked for and status.ok()
+};
+
+struct LinkInfo {
+  std::string name;  // "dram>nvme"
+  const Tier* from = nullptr;
+  const Tier* to = nullptr;
+  std::uint32_t depth = 1;             // copies it can have in flight
+  std::uint64_t latency_ns = 0;        // estimate for one block at start-up; the mover measures on
+  std::uint64_t bytes_per_second = 0;  // likewise
+  int wake_fd = -1;  // readable when `poll` has something; -1: poll whenever something is in flight
+};
+
+class Link {
+ public:
+  virtual ~Link() = default;
+
+  virtual const LinkInfo& info() const noexcept = 0;
+
+  // Returns how many of `copies` were taken, from the first. Precondition: slots are in range.
+  virtual std::size_t submit(std::span<const Copy> copies) noexcept = 0;
+
+  // Writes up to done.size() completions; returns how many. Never blocks. A synchronous link does its
+  // work here.
+  virtual std::size_t poll(std::span<Completion> done) noexcept = 0;
+
+  // Asks for an early end of everything in flight; the completions still come from `poll`.
+  virtual void cancel_all() noexcept = 0;
+
+ protected:
+  Link() = default;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+};
+
+}  // namespace kelvin

@@ -1,0 +1,260 @@
+// Space: one virtual space of KV blocks of one layout, over any number of tiers.
+//
+// One request's life (docs/design.md walks through it):
+//
+//   auto match  = space->match(keys);                              // how much is known, where; pins nothing
+//   auto ticket = space->acquire(keys, tier0);                     // lease what is known, load what is below
+//   ticket->wait(1s);  Lease prefix = ticket->take();              // the prefix that can be had
+//   auto fresh  = space->allocate(n, tier0);                       // writable slots for the rest
+//   ... compute into fresh->address(i) ...
+//   space->publish(*fresh, keys, first);                           // immutable, shareable from here
+//   fresh->release(hints);  prefix.release(hints);                 // kept, warm, until the policy says
+//   otherwise
+//
+// Thread contract: match, acquire, allocate, publish, drop, reclaim, expect and stats may be called from any
+// thread at any time. A Lease or Ticket object belongs to one thread at a time. poll() is called by one
+// thread at a time, and only where mover.threads = 0.
+//
+// Ownership: a Lease or Ticket may outlive its Space: the memory under it stays until the last one is gone,
+// and its calls then answer kUnavailable, but for release, which works.
+//
+// On the hot path (match, acquire of resident blocks, allocate from the free list, publish, release) nothing
+// allocates once warmed up, takes a global lock, or does I/O. Nothing throws.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kelvin/block.h"
+#include "kelvin/config.h"
+#include "kelvin/hash.h"
+#include "kelvin/link.h"
+#include "kelvin/policy.h"
+#include "kelvin/status.h"
+#include "kelvin/tier.h"
+
+namespace kelvin {
+
+class Core;   // src/space: everything behind Space
+struct Hold;  // src/space: what a Ticket becomes a Lease of
+
+// What is known of a prompt's prefix. A snapshot: it may be less by the time of acquire.
+struct Match {
+  std::uint32_t blocks = 0;                        // longest prefix whose every block has a copy somewhere
+  std::array<std::uint32_t, kMaxTiers> in_tier{};  // of these, by the nearest tier that holds a copy
+  std::uint64_t load_ns = 0;                       // estimate: all of them into tier 0, at measured speeds
+  std::uint64_t recompute_ns = 0;                  // estimate: computing them again
+};
+
+// Leased blocks or writable slots of one tier. Move-only; releases itself at the end.
+// As long as it lives, its slots are neither moved, dropped nor overwritten.
+class Lease {
+ public:
+  Lease() noexcept = default;
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease();
+
+  explicit operator bool() const noexcept {
+    return hold_ != nullptr;
+  }                                         // false: empty, released or moved from
+  std::size_t size() const noexcept;        // blocks or slots; 0 if empty
+  TierIndex tier() const noexcept;          // kNoTier if empty
+  Slot slot(std::size_t i) const noexcept;  // none if i >= size()
+  // Where the bytes are. Address::pointer is null if i or segment is out of range.
+  Address address(std::size_t i, std::uint32_t segment = 0) const noexcept;
+
+  // Ends the lease; published blocks stay, unpublished slots are free again. kMisuse if already released.
+  Status release(const Hints& hints = {}) noexcept;
+
+ private:
+  friend class Space;
+  friend class Ticket;
+  explicit Lease(Hold* hold) noexcept : hold_(hold) {}
+
+  Hold* hold_ = nullptr;
+};
+
+// An acquire under way. Move-only. Destroying it gives the blocks up; loads already under way end by
+// themselves and their blocks stay known.
+class Ticket {
+ public:
+  Ticket() noexcept = default;
+  Ticket(Ticket&& other) noexcept;
+  Ticket& operator=(Ticket&& other) noexcept;
+  ~Ticket();
+
+  bool done() const noexcept;  // true for an empty ticket
+
+  // Waits until done; where mover.threads = 0 it drives Space::poll() meanwhile. kTimeout: not done yet,
+  // call again. Otherwise `status()`. kMisuse for an empty ticket.
+  Status wait(std::chrono::nanoseconds timeout) noexcept;
+
+  // An eventfd that becomes readable when done; valid until the ticket or its lease is gone. For event
+  // loops. The fd is the library's: do not close it.
+  Result<int> event_fd() noexcept;
+
+  // Once done: ok if every block asked for that is known was had; else why the prefix is shorter.
+  // kBusy while not done.
+  Status status() const noexcept;
+
+  // Once done: the leased prefix, possibly empty or shorter than asked for. The ticket is empty afterwards.
+  // An empty lease while not done.
+  Lease take() noexcept;
+
+ private:
+  friend class Space;
+  explicit Ticket(Hold* hold) noexcept : hold_(hold) {}
+
+  Hold* hold_ = nullptr;
+};
+
+struct AcquireOptions {
+  // Adopted tiers: the engine's slot for each key, used where that block has to be loaded; a block that
+  // already has a copy in the tier keeps its slot. As many as keys.
+  std::span<const Slot> into;
+  Hints hints;
+};
+
+enum class WhenFull : std::uint8_t {
+  kWait,    // use only what can be freed without loss; wait for moves until the timeout, then kBusy
+  kForget,  // drop the coldest blocks at once, even their last copies
+};
+
+struct AllocateOptions {
+  WhenFull when_full = WhenFull::kForget;
+  std::chrono::nanoseconds timeout{0};  // with kWait
+  // Adopted tiers: the engine's slots, which must be free. As many as asked for.
+  std::span<const Slot> slots;
+};
+
+struct LatencyStats {
+  std::uint64_t count = 0, p50_ns = 0, p99_ns = 0, max_ns = 0;
+};
+
+struct TierStats {
+  std::string name;
+  std::uint32_t slots = 0, free = 0, resident = 0, leased = 0, quarantined = 0;
+  std::uint64_t slot_bytes = 0;
+  std::uint64_t hits = 0;             // blocks acquired whose nearest copy was here
+  std::uint64_t dropped_clean = 0;    // copies dropped while another tier had one
+  std::uint64_t dropped_last = 0;     // last copies dropped: blocks forgotten
+  std::uint64_t dropped_corrupt = 0;  // copies dropped after a failed check or read
+  bool online = true;
+};
+
+struct LinkStats {
+  std::string name;  // "dram>nvme"
+  std::uint64_t copies = 0, bytes = 0, failures = 0, retries = 0, corrupt = 0, in_flight = 0;
+  std::uint64_t latency_ns = 0;        // moving average, submit to completion of one copy
+  std::uint64_t bytes_per_second = 0;  // moving average while busy
+};
+
+struct Stats {
+  std::vector<TierStats> tiers;
+  std::vector<LinkStats> links;
+  std::uint64_t blocks = 0;          // known to the table, with or without a copy
+  std::uint64_t block_capacity = 0;  // records in the table
+  std::uint64_t table_bytes = 0;     // memory of table and slot words
+  std::uint64_t published = 0, duplicates = 0, load_failures = 0, moves_refused = 0;
+  std::uint32_t leases = 0;           // leases and tickets alive
+  std::uint64_t oldest_lease_ns = 0;  // its age
+};
+
+// A clock for mover.threads = 0; must never go backwards.
+using Clock = std::function<std::uint64_t()>;
+
+// Memory of the engine that becomes a tier (TierInfo::adopted). Slot s of segment g is at
+// bases[g] + s * stride_bytes and has segment_bytes.
+struct AdoptedMemory {
+  std::vector<std::byte*> bases;
+  std::uint64_t stride_bytes = 0;
+  std::uint64_t segment_bytes = 0;  // bases.size() * segment_bytes = block_bytes
+  std::uint32_t slots = 0;
+};
+
+// Parts an engine, a test or a simulator brings itself; all optional.
+struct Parts {
+  struct Adopted {
+    std::string tier;  // name of a tier of kind "adopted" in the config
+    AdoptedMemory memory;
+  };
+  std::vector<Adopted> adopted;
+  Clock clock;                     // default: CLOCK_MONOTONIC
+  std::unique_ptr<Policy> policy;  // instead of the configured one
+  // Wraps or replaces each link as it is made (fault injection, tracing).
+  std::function<std::unique_ptr<Link>(std::unique_ptr<Link>)> wrap_link;
+};
+
+class Space {
+ public:
+  // Opens every tier, connects links, starts the mover. On failure `why` (if not null) says what to mend.
+  static Result<std::unique_ptr<Space>> open(const Config& config, std::string* why = nullptr,
+                                             Parts parts = {});
+
+  // Stops the mover, waits for I/O in flight, closes the tiers (as soon as the last lease is gone).
+  ~Space();
+
+  Layout layout() const noexcept;
+  std::size_t tier_count() const noexcept;
+  const TierInfo* tier_info(TierIndex tier) const noexcept;     // null: no such tier
+  TierIndex find_tier(const std::string& name) const noexcept;  // kNoTier: no such tier
+
+  // The longest known prefix of `chain`. Pins nothing, renews nothing.
+  Match match(std::span<const BlockKey> chain) const noexcept;
+
+  // Leases the longest known prefix of `chain` in `tier`, loading what is in other tiers only. Blocks that
+  // cannot be had shorten the prefix; the ticket says why. kInvalid: no such tier, `into` of another size;
+  // kBusy: max_leases reached.
+  Result<Ticket> acquire(std::span<const BlockKey> chain, TierIndex tier,
+                         const AcquireOptions& options = {}) noexcept;
+
+  // `n` writable slots, which hold no block yet. kFull: more than can ever be freed while the present leases
+  // live; kBusy: not now, moves are under way; kMisuse: adopted slots that are not free.
+  Result<Lease> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options = {}) noexcept;
+
+  // Makes the lease's slots blocks: slot i holds chain[first + i], where chain is the whole prefix from its
+  // root, chain.size() == first + lease.size(). The bytes must be complete and are never written again.
+  // Where a key is known already in this tier, the lease moves to the block that is there and the slot is
+  // freed: read slot(i) afresh. kMisuse: not a lease of unpublished slots of this space. kFull: no records
+  // left; the slots not published stay writable and go free on release.
+  Status publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first,
+                 const Hints& hints = {}) noexcept;
+
+  // Drops the copies of these blocks in `tier` (all tiers: kNoTier). Those leased or moving stay: kBusy.
+  // Unknown keys are no error.
+  Status drop(std::span<const BlockKey> keys, TierIndex tier = kNoTier) noexcept;
+
+  // Adopted tiers: the engine takes slots back to write into them; the copies there are forgotten.
+  // kBusy: one is leased or being moved; those before it in `slots` are already the engine's.
+  Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
+
+  // Announces that these keys will be needed in about `ahead`: the policy may bring them near.
+  void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead,
+              const Hints& hints = {}) noexcept;
+
+  // mover.threads = 0: one round of planning, moving and completing. Returns how many things it did;
+  // 0 = nothing to do at this moment. With a mover thread: kMisuse.
+  Result<std::size_t> poll() noexcept;
+
+  // Waits until no move is queued or under way; kTimeout otherwise. For tests, tools and tidy ends.
+  Status settle(std::chrono::nanoseconds timeout) noexcept;
+
+  Stats stats() const;  // allocates
+
+ private:
+  explicit Space(Core* core) noexcept : core_(core) {}
+  Space(const Space&) = delete;
+  Space& operator=(const Space&) = delete;
+
+  Core* core_;  // ends itself when the space and every lease are gone
+};
+
+}  // namespace kelvin

@@ -1,0 +1,86 @@
+// The arguments of the kelvin command. See commands.h.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+#include <map>
+
+#include "cli/commands.h"
+
+namespace kelvin::cli {
+namespace {
+
+constexpr std::uint64_t kMaxRequests = 100'000'000;
+
+struct Parsed {
+  ReplayArguments replay;
+  GenArguments gen;
+  std::string trace;
+  std::string config;
+};
+
+CLI::App* add_replay(CLI::App& app, ReplayArguments& to) {
+  CLI::App* command = app.add_subcommand("replay", "Play an engine's part from traces, with real bytes");
+  command->add_option("TRACE", to.traces, "JSON lines, plain or zstd; - is standard input")->required();
+  command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
+  command->add_option("--block-bytes", to.block_bytes, "instead of the config's, such as 64KiB")
+      ->type_name("N");
+  command->add_option("--limit", to.limit, "stop after so many requests")
+      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
+      ->type_name("N");
+  command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
+  command->add_flag("--no-verify", to.no_verify, "do not check the bytes of acquired blocks");
+  return command;
+}
+
+CLI::App* add_gen(CLI::App& trace, GenArguments& to) {
+  const std::map<std::string, TraceKind> kinds = {
+      {"chat", TraceKind::kChat}, {"agent", TraceKind::kAgent}, {"rag", TraceKind::kRag}};
+  CLI::App* command = trace.add_subcommand("gen", "Write a trace modelled on real services");
+  command->add_option("--kind", to.kind, "chat, agent or rag")
+      ->required()
+      ->type_name("KIND")
+      ->transform(CLI::CheckedTransformer(kinds).description(""));
+  command->add_option("--requests", to.requests, "how many")
+      ->required()
+      ->check(CLI::Range(std::uint64_t{1}, kMaxRequests))
+      ->type_name("N");
+  command->add_option("--seed", to.seed, "the same seed gives the same trace")->required()->type_name("S");
+  command->add_option("--out", to.out, "instead of standard output")->type_name("FILE");
+  return command;
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) try {
+  Parsed parsed;
+  CLI::App app("Kelvin: KV blocks, tiered by heat", "kelvin");
+  app.set_version_flag("--version", "kelvin " KELVIN_VERSION);
+  app.footer("Exit codes: 0 it worked; 1 wrong input, or it failed; 2 wrong usage.");
+  app.require_subcommand(1);
+
+  const CLI::App* replay = add_replay(app, parsed.replay);
+  CLI::App* trace = app.add_subcommand("trace", "Make and look at traces");
+  trace->require_subcommand(1);
+  const CLI::App* gen = add_gen(*trace, parsed.gen);
+  CLI::App* info = trace->add_subcommand("info", "Say what is in a trace");
+  info->add_option("TRACE", parsed.trace, "JSON lines, plain or zstd; - is standard input")->required();
+  CLI::App* config = app.add_subcommand("config", "Look at configs");
+  config->require_subcommand(1);
+  CLI::App* check = config->add_subcommand("check", "Say whether a config is right, and what it amounts to");
+  check->add_option("FILE", parsed.config, "TOML")->required();
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  if (replay->parsed()) return replay_command(parsed.replay);
+  if (gen->parsed()) return trace_gen_command(parsed.gen);
+  if (info->parsed()) return trace_info_command(parsed.trace);
+  return config_check_command(parsed.config);
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "kelvin: %s\n", error.what());
+  return kExitFailed;
+}
+
+}  // namespace kelvin::cli

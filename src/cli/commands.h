@@ -1,0 +1,45 @@
+// The kelvin command: its arguments, and one function for each thing it does.
+//
+// Exit codes: 0 it worked; 1 wrong input, or it failed, or a verification failed; 2 wrong usage.
+//
+// Thread contract: one thread, once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/trace_gen.h"
+
+namespace kelvin::cli {
+
+inline constexpr int kExitOk = 0;
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+struct ReplayArguments {
+  std::vector<std::string> traces;
+  std::string config;
+  std::string block_bytes;  // "": as in the config
+  std::uint64_t limit = 0;
+  std::string json;  // "": none; "-": standard output, instead of the table
+  bool no_verify = false;
+};
+
+struct GenArguments {
+  TraceKind kind = TraceKind::kChat;
+  std::uint64_t requests = 0;
+  std::uint64_t seed = 0;
+  std::string out = "-";
+};
+
+// Each returns an exit code and has said on standard error what is wrong.
+int replay_command(const ReplayArguments& arguments);
+int trace_gen_command(const GenArguments& arguments);
+int trace_info_command(const std::string& trace);
+int config_check_command(const std::string& path);
+
+// Parses and does it all.
+int run_command_line(int argc, const char* const* argv);
+
+}  // namespace kelvin::cli

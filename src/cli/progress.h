@@ -1,0 +1,45 @@
+// One line on a terminal that says how far a replay is; nothing at all anywhere else.
+//
+// Thread contract: one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+namespace kelvin::cli {
+
+struct ProgressState {
+  std::uint64_t requests = 0;
+  std::uint64_t referenced = 0;
+  std::uint64_t hit = 0;
+  std::uint64_t bytes_moved = 0;
+  double fraction = -1;  // done of the whole, 0..1; negative: not known
+};
+
+// Without the carriage return around it.
+std::string progress_line(const ProgressState& state, double seconds);
+
+class Progress {
+ public:
+  explicit Progress(std::FILE* stream);
+  ~Progress();  // wipes the line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // True when a new line should be shown: collecting a state costs something. Never true off a terminal.
+  bool due() noexcept;
+  void show(const ProgressState& state);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  std::FILE* const stream_;
+  const bool terminal_;
+  const Clock::time_point start_;
+  Clock::time_point next_;
+  bool shown_ = false;
+};
+
+}  // namespace kelvin::cli

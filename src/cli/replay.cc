@@ -1,0 +1,242 @@
+// See replay.h.
+#include "cli/replay.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <new>
+#include <span>
+#include <utility>
+
+#include "cli/content.h"
+#include "cli/interrupt.h"
+#include "kelvin/hash.h"
+
+namespace kelvin::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TierIndex kCompute{0};
+constexpr auto kPatience = 30s;      // for room in tier 0, before blocks are forgotten to make it
+constexpr auto kTicketLimit = 120s;  // a ticket that takes longer is a bug worth a message
+constexpr auto kSettle = 10s;
+constexpr std::size_t kMaxFindings = 5;
+
+using WallClock = std::chrono::steady_clock;
+
+std::uint64_t ns_since(WallClock::time_point start) {
+  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(WallClock::now() - start).count();
+  return static_cast<std::uint64_t>(ns);
+}
+
+Hints hints_of(const Request& request, const BlockKey& root) {
+  Hints hints;
+  // Never 0, which means unknown; sessions of different traces stay apart.
+  if (request.session) hints.session = (*request.session + 1 + root.lo) | 1U << 31;
+  hints.output_tokens = request.output_tokens;
+  hints.finish = request.finish;
+  return hints;
+}
+
+Status failed(Status status, std::string_view what, std::string* why) {
+  *why = fmt::format("{}: {}", what, status.message());
+  return status;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Replay>> Replay::open(const Config& config, const ReplayOptions& options,
+                                             std::string* why, Parts parts) {
+  auto space = Space::open(config, why, std::move(parts));
+  if (!space.ok()) return space.status();
+  const TierInfo* info = (*space)->tier_info(kCompute);
+  if (info == nullptr || info->space != AddressSpace::kHost || info->segments != 1) {
+    *why = fmt::format(
+        "tier '{}' is first, but a replay writes and reads blocks there: put a tier in host memory first, "
+        "such as "
+        "kind = \"dram\"",
+        info == nullptr ? "" : info->name);
+    return Status(Code::kUnsupported, "starting a replay");
+  }
+  return std::unique_ptr<Replay>(new Replay(std::move(*space), options));
+}
+
+Replay::Replay(std::unique_ptr<Space> space, const ReplayOptions& options)
+    : options_(options), space_(std::move(space)), block_bytes_(space_->tier_info(kCompute)->slot_bytes) {}
+
+bool Replay::ended() const noexcept {
+  return result_.stopped || (options_.limit > 0 && result_.requests >= options_.limit);
+}
+
+Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progress, std::string* why) {
+  const BlockKey root = root_key(salt, space_->layout());
+  const auto start = WallClock::now();
+  Status status;
+  try {
+    Request request;
+    while (!ended()) {
+      if (interrupted()) {
+        result_.stopped = true;
+        break;
+      }
+      auto more = reader.next(request, why);
+      if (!more.ok()) status = more.status();
+      if (!more.ok() || !*more) break;
+      status = serve(request, root, why);
+      if (!status.ok()) break;
+      if (progress.due()) show(reader, progress);
+    }
+  } catch (const std::bad_alloc&) {
+    *why = "out of memory";
+    status = {Code::kFull, "replaying a trace"};
+  }
+  result_.seconds += static_cast<double>(ns_since(start)) / 1e9;
+  ++traces_done_;
+  return status;
+}
+
+Status Replay::serve(const Request& request, const BlockKey& root, std::string* why) {
+  name_keys(request, root);
+  const Hints hints = hints_of(request, root);
+  Lease prefix;
+  if (Status status = acquire(hints, prefix, why); !status.ok()) return status;
+  const std::size_t had = prefix.size();
+  if (options_.verify) verify(prefix);
+
+  Lease fresh;
+  if (Status status = compute(hints, had, fresh, why); !status.ok()) return status;
+  ++result_.requests;
+  result_.referenced += chain_.size();
+  result_.hit += had;
+
+  // Deepest blocks first: a policy sees the order, and a prefix must outlive what stands on it.
+  if (fresh) {
+    if (Status status = fresh.release(hints); !status.ok()) return failed(status, "release", why);
+  }
+  if (prefix) {
+    if (Status status = prefix.release(hints); !status.ok()) return failed(status, "release", why);
+  }
+  return {};
+}
+
+void Replay::name_keys(const Request& request, const BlockKey& root) {
+  chain_.clear();
+  BlockKey parent = root;
+  for (const std::uint64_t id : request.hash_ids) {
+    const std::array<std::uint32_t, 2> tokens = {static_cast<std::uint32_t>(id),
+                                                 static_cast<std::uint32_t>(id >> 32)};
+    parent = chain_key(parent, tokens);
+    chain_.push_back(parent);
+  }
+}
+
+Status Replay::acquire(const Hints& hints, Lease& prefix, std::string* why) {
+  if (chain_.empty()) return {};
+  auto start = WallClock::now();
+  const Match match = space_->match(chain_);
+  result_.match_ns.add(ns_since(start));
+  if (match.blocks == 0) return {};
+
+  start = WallClock::now();
+  AcquireOptions options;
+  options.hints = hints;
+  auto ticket = space_->acquire(chain_, kCompute, options);
+  if (!ticket.ok()) return failed(ticket.status(), "acquire", why);
+  if (const Status status = ticket->wait(kTicketLimit); status.code() == Code::kTimeout) {
+    return failed(status, "acquire", why);
+  }
+  result_.acquire_ns.add(ns_since(start));
+  prefix = ticket->take();
+  if (prefix.size() < match.blocks) result_.lost += match.blocks - prefix.size();
+  return {};
+}
+
+void Replay::verify(const Lease& prefix) {
+  for (std::size_t i = 0; i < prefix.size(); ++i) {
+    const std::byte* bytes = prefix.address(i).pointer;
+    ++result_.checked;
+    if (bytes != nullptr && check_content(chain_[i], {bytes, block_bytes_})) continue;
+    ++result_.corrupt;
+    if (result_.findings.size() >= kMaxFindings) continue;
+    result_.findings.push_back(
+        fmt::format("request {}: block {} of its prompt, key {:016x}{:016x}, slot {}: wrong bytes",
+                    result_.requests + 1, i, chain_[i].hi, chain_[i].lo, prefix.slot(i).value));
+  }
+}
+
+// Plays the forward pass for the blocks from `first` on, as far as tier 0 has room.
+Status Replay::compute(const Hints& hints, std::size_t first, Lease& fresh, std::string* why) {
+  const std::size_t rest = chain_.size() - first;
+  if (rest == 0) return {};
+  if (Status status = allocate(static_cast<std::uint32_t>(rest), fresh, why); !status.ok()) return status;
+  const std::size_t made = fresh.size();
+  for (std::size_t i = 0; i < made; ++i) {
+    std::byte* bytes = fresh.address(i).pointer;
+    if (bytes == nullptr)
+      return failed(Status(Code::kMisuse, "a fresh slot without an address"), "allocate", why);
+    fill_content(chain_[first + i], {bytes, block_bytes_});
+  }
+  Status status;
+  if (made > 0) {
+    const auto start = WallClock::now();
+    status = space_->publish(fresh, std::span(chain_).first(first + made), first, hints);
+    result_.publish_ns.add(ns_since(start));
+  }
+  if (!status.ok() && status.code() != Code::kFull) return failed(status, "publish", why);
+  const std::size_t published = status.ok() ? made : 0;
+  result_.published += published;
+  result_.unpublished += rest - published;
+  return {};
+}
+
+// Leaves `fresh` with as many slots as can be had, up to `wanted`.
+Status Replay::allocate(std::uint32_t wanted, Lease& fresh, std::string* why) {
+  AllocateOptions options;
+  options.when_full = WhenFull::kWait;
+  options.timeout = kPatience;
+  while (wanted > 0) {
+    auto lease = space_->allocate(wanted, kCompute, options);
+    if (lease.ok()) {
+      fresh = std::move(*lease);
+      return {};
+    }
+    const Code code = lease.status().code();
+    if (code == Code::kBusy && options.when_full == WhenFull::kWait && !interrupted()) {
+      options.when_full = WhenFull::kForget;
+    } else if (code == Code::kFull || code == Code::kBusy) {
+      wanted /= 2;
+    } else {
+      return failed(lease.status(), "allocate", why);
+    }
+  }
+  return {};
+}
+
+void Replay::show(const TraceReader& reader, Progress& progress) {
+  ProgressState state;
+  state.requests = result_.requests;
+  state.referenced = result_.referenced;
+  state.hit = result_.hit;
+  for (const LinkStats& link : space_->stats().links) state.bytes_moved += link.bytes;
+  const double read = reader.progress();
+  if (read >= 0) {
+    state.fraction = (static_cast<double>(traces_done_) + read) / static_cast<double>(options_.traces);
+  }
+  if (options_.limit > 0) {
+    state.fraction =
+        std::max(state.fraction, static_cast<double>(result_.requests) / static_cast<double>(options_.limit));
+  }
+  progress.show(state);
+}
+
+const ReplayResult& Replay::finish() {
+  // What has not settled by then only makes the statistics a moment old.
+  static_cast<void>(space_->settle(kSettle));
+  result_.stats = space_->stats();
+  return result_;
+}
+
+}  // namespace kelvin::cli

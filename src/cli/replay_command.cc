@@ -1,0 +1,87 @@
+// kelvin replay. See commands.h.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/replay.h"
+#include "cli/report.h"
+
+namespace kelvin::cli {
+namespace {
+
+int complain(const std::string& why) {
+  fmt::print(stderr, "kelvin: {}\n", why);
+  return kExitFailed;
+}
+
+Result<Config> effective_config(const ReplayArguments& arguments, std::string* why) {
+  auto config = load_config(arguments.config, why);
+  if (!config.ok() || arguments.block_bytes.empty()) return config;
+  const auto bytes = parse_bytes(arguments.block_bytes);
+  if (!bytes.ok()) {
+    *why = fmt::format("--block-bytes {}: is not a size; write 65536 or 64KiB", arguments.block_bytes);
+    return bytes.status();
+  }
+  config->space.block_bytes = *bytes;
+  if (Status status = validate(*config, why); !status.ok()) {
+    *why = fmt::format("{} with --block-bytes {}: {}", arguments.config, arguments.block_bytes, *why);
+    return status;
+  }
+  return config;
+}
+
+// Ids of different traces are different blocks; those of one trace are the same in every run, so that a
+// persistent tier serves them again.
+std::string salt_of(std::size_t index, const std::string& path) {
+  return fmt::format("trace {} {}", index, std::filesystem::path(path).filename().string());
+}
+
+Status replay_all(const ReplayArguments& arguments, Replay& replay, std::string* why) {
+  Progress progress(stderr);
+  for (std::size_t i = 0; i < arguments.traces.size() && !replay.ended(); ++i) {
+    auto reader = TraceReader::open(arguments.traces[i], why);
+    if (!reader.ok()) return reader.status();
+    const std::string salt = salt_of(i, arguments.traces[i]);
+    if (Status status = replay.run(**reader, salt, progress, why); !status.ok()) return status;
+  }
+  return {};
+}
+
+bool write_json(const std::string& path, const std::string& json) {
+  if (path == "-") return static_cast<bool>(std::cout << json << std::flush);
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  return static_cast<bool>(file << json << std::flush);
+}
+
+}  // namespace
+
+int replay_command(const ReplayArguments& arguments) {
+  std::string why;
+  const auto config = effective_config(arguments, &why);
+  if (!config.ok()) return complain(why);
+  ReplayOptions options;
+  options.limit = arguments.limit;
+  options.verify = !arguments.no_verify;
+  options.traces = arguments.traces.size();
+  auto replay = Replay::open(*config, options, &why);
+  if (!replay.ok()) return complain(why);
+
+  catch_interrupts();
+  const Status status = replay_all(arguments, **replay, &why);
+  const ReplayResult& result = (*replay)->finish();
+  if (arguments.json != "-") fmt::print("{}", report_table(result, options.verify));
+  std::fflush(stdout);
+  for (const std::string& finding : result.findings) fmt::print(stderr, "kelvin: {}\n", finding);
+  if (!status.ok()) return complain(why);
+  if (!arguments.json.empty() && !write_json(arguments.json, report_json(result, *config))) {
+    return complain(arguments.json + ": cannot be written");
+  }
+  return result.corrupt == 0 ? kExitOk : kExitFailed;
+}
+
+}  // namespace kelvin::cli

@@ -1,0 +1,129 @@
+// See check.h.
+#include "config/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "config/keys.h"
+#include "config/suggest.h"
+#include "config/units.h"
+#include "kelvin/block.h"
+#include "registry.h"
+
+namespace kelvin::config {
+namespace {
+
+constexpr std::size_t kNameBytes = 64;
+constexpr std::uint64_t kBlockUnit = 64;  // a cache line: what copies and checksums work in
+
+// Names become parts of link names ("dram>nvme") and of keys in JSON.
+bool fit_for_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+         c == '.';
+}
+
+TierPlaces places_of(std::span<const TierPlaces> places, std::size_t index) {
+  return index < places.size() ? places[index] : TierPlaces{};
+}
+
+void check_count(const Config& config, std::span<const TierPlaces> places, Problems& problems) {
+  if (config.tiers.empty()) {
+    problems.add({}, "no tiers; add at least one [[tier]] with name, kind and capacity");
+  } else if (config.tiers.size() > kMaxTiers) {
+    problems.add(
+        places_of(places, kMaxTiers).header,
+        fmt::format("{} tiers are too many; a space has at most {}", config.tiers.size(), kMaxTiers));
+  }
+}
+
+void check_capacity(const SpaceConfig& space, const TierConfig& tier, std::size_t index, Place place,
+                    Problems& problems) {
+  const std::string what = tier_words(tier.name, index);
+  const std::uint64_t slots = tier.capacity_bytes / space.block_bytes;
+  if (slots == 0 && tier.capacity_bytes > 0) {
+    problems.add(
+        place,
+        fmt::format("{}: capacity = '{}': less than one block of {}; raise it, or lower [space] block_bytes",
+                    what, write_bytes(tier.capacity_bytes), write_bytes(space.block_bytes)));
+  } else if (static_cast<double>(slots) > kMaxSlots) {
+    problems.add(
+        place,
+        fmt::format("{}: capacity = '{}': more than {:.0f} blocks of {}; raise [space] block_bytes", what,
+                    write_bytes(tier.capacity_bytes), kMaxSlots, write_bytes(space.block_bytes)));
+  }
+}
+
+void check_records(const Config& config, Problems& problems) {
+  double slots = 0;
+  for (const TierConfig& tier : config.tiers) {
+    slots += static_cast<double>(tier.capacity_bytes / config.space.block_bytes);
+  }
+  if (slots * (1 + config.space.ghosts_percent / 100.0) <= kMaxSlots) return;
+  problems.add(
+      {},
+      fmt::format("[space]: all tiers together hold more than {:.0f} blocks and ghosts; raise block_bytes "
+                  "or lower ghosts_percent",
+                  kMaxSlots));
+}
+
+}  // namespace
+
+std::string tier_words(std::string_view name, std::size_t index) {
+  return name.empty() ? fmt::format("tier {}", index + 1) : fmt::format("tier {}", in_quotes(name));
+}
+
+void check_names(std::span<const TierConfig> tiers, std::span<const TierPlaces> places, Problems& problems) {
+  for (std::size_t i = 0; i < tiers.size(); ++i) {
+    const std::string& name = tiers[i].name;
+    if (name.empty()) continue;
+    const Place place = places_of(places, i).name;
+    const std::string what = tier_words(name, i);
+    if (!std::ranges::all_of(name, fit_for_name) || name.size() > kNameBytes) {
+      problems.add(place,
+                   fmt::format("{}: a name is of letters, digits, '_', '-' and '.', at most {} of them", what,
+                               kNameBytes));
+    }
+    const auto earlier = tiers.first(i);
+    const auto same = std::ranges::find(earlier, name, &TierConfig::name);
+    if (same == earlier.end()) continue;
+    const Place first = places_of(places, static_cast<std::size_t>(same - earlier.begin())).name;
+    const std::string where = first.line == 0 ? std::string() : fmt::format(" in line {}", first.line);
+    problems.add(place, fmt::format("{}: this name is taken{}; tiers need different names", what, where));
+  }
+}
+
+void check_whole(const Config& config, std::span<const TierPlaces> places, Problems& problems) {
+  check_count(config, places, problems);
+  if (config.space.block_bytes % kBlockUnit != 0) {
+    problems.add({}, fmt::format("[space]: block_bytes = '{}': not a multiple of {} bytes; the next is {}",
+                                 write_bytes(config.space.block_bytes), kBlockUnit,
+                                 write_bytes((config.space.block_bytes / kBlockUnit + 1) * kBlockUnit)));
+  }
+  for (std::size_t i = 0; i < config.tiers.size(); ++i) {
+    check_capacity(config.space, config.tiers[i], i, places_of(places, i).capacity, problems);
+  }
+  if (problems.none()) check_records(config, problems);
+}
+
+const TierFactory* known_kind(std::string_view kind, std::string_view what, Place place, Problems& problems) {
+  const TierFactory* factory = find_tier_factory(kind);
+  if (factory != nullptr) return factory;
+  std::vector<std::string_view> kinds;
+  for (const TierFactory* known : tier_factories()) kinds.push_back(known->kind);
+  problems.add(place, fmt::format("{}: unknown kind {}{}", what, in_quotes(kind), did_you_mean(kind, kinds)));
+  return nullptr;
+}
+
+const PolicyFactory* known_policy(std::string_view name, Place place, Problems& problems) {
+  const PolicyFactory* factory = find_policy_factory(name);
+  if (factory != nullptr) return factory;
+  std::vector<std::string_view> names;
+  for (const PolicyFactory* known : policy_factories()) names.push_back(known->name);
+  problems.add(place,
+               fmt::format("[policy]: unknown policy {}{}", in_quotes(name), did_you_mean(name, names)));
+  return nullptr;
+}
+
+}  // namespace kelvin::config

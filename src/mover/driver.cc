@@ -1,0 +1,88 @@
+// See driver.h.
+#include "mover/driver.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <system_error>
+
+#include "base/futex.h"
+
+namespace kelvin {
+namespace {
+
+// Asleep at most so long: the policy hears of the last events, retries of refused work happen.
+constexpr long kIdleNs = 10'000'000;
+// A link without wake_fd has copies in flight: how long between two looks.
+constexpr long kPollNs = 20'000;
+
+}  // namespace
+
+Driver::~Driver() {
+  stop();
+  if (wake_fd_ >= 0) ::close(wake_fd_);
+}
+
+Status Driver::start() {
+  wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (wake_fd_ < 0) return Status(Code::kIo, "starting the mover: eventfd", errno);
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& error) {
+    return Status(Code::kFull, "starting the mover's thread", error.code().value());
+  }
+  return Status();
+}
+
+void Driver::stop() noexcept {
+  if (!thread_.joinable()) return;
+  stopping_.store(true, std::memory_order_seq_cst);
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+  thread_.join();
+}
+
+void Driver::wake() noexcept {
+  // Sequentially consistent with sleep(): either this sees `sleeping_` or the thread sees the new work.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!sleeping_.load(std::memory_order_relaxed)) return;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+}
+
+void Driver::run() noexcept {
+  std::vector<pollfd> fds;
+  fds.push_back({wake_fd_, POLLIN, 0});
+  for (const auto& edge : topology_.edges()) {
+    if (edge->link->info().wake_fd >= 0) fds.push_back({edge->link->info().wake_fd, POLLIN, 0});
+  }
+  while (!stopping_.load(std::memory_order_acquire)) {
+    const std::size_t done = mover_.round();
+    if (done != 0) {
+      progress_.fetch_add(1, std::memory_order_release);
+      futex_wake_all(progress_);
+    } else {
+      sleep(fds);
+    }
+  }
+  mover_.cancel();
+  progress_.fetch_add(1, std::memory_order_release);
+  futex_wake_all(progress_);
+}
+
+void Driver::sleep(std::vector<pollfd>& fds) noexcept {
+  sleeping_.store(true, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!mover_.has_mail() && !stopping_.load(std::memory_order_relaxed)) {
+    const timespec timeout{0, mover_.must_poll() ? kPollNs : kIdleNs};
+    if (::ppoll(fds.data(), fds.size(), &timeout, nullptr) > 0 && (fds[0].revents & POLLIN) != 0) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto drained = ::read(wake_fd_, &count, sizeof count);
+    }
+  }
+  sleeping_.store(false, std::memory_order_relaxed);
+}
+
+}  // namespace kelvin

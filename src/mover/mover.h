@@ -1,0 +1,174 @@
+// The mover: the hands. It alone executes moves: routes them over links, reserves slots, submits in batches,
+// polls, verifies, retries, publishes new copies, and completes tickets.
+//
+//   mover_intake.cc    holds and planned moves become moves
+//   mover_launch.cc    a hop: reserve, stage, submit
+//   mover_complete.cc  a hop is over: verify, publish, go on, retry or end
+//   mover_finish.cc    entries and holds are answered
+//
+// Thread contract: `load`, `accept`, `room`, `leaving` from any thread; everything else by the one thread
+// that drives it (the driver's, or the caller of Space::poll). Invariants:
+//   1. A move pins the copy it reads from, and owns (kFilling) the slot it writes to, from before submit
+//   until
+//      after the completion.
+//   2. Demand before prefetch before write-behind, on every link.
+//   3. Queues are fixed arrays; what does not fit is refused (planned) or waits in its hold (demand).
+//   4. Every entry of a loading hold is answered exactly once: leased or failed.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/spin_lock.h"
+#include "leases/hold.h"
+#include "mover/move.h"
+#include "planner/planner.h"
+#include "table/residency.h"
+#include "topology/topology.h"
+
+namespace kelvin {
+
+class Mover final : public MoveSink {
+ public:
+  Mover(Residency& residency, Topology& topology, HoldPool& holds, Clock& clock, const MoverConfig& config);
+
+  // Before anything else; the planner hands moves to this mover.
+  void begin(Planner& planner) noexcept { planner_ = &planner; }
+
+  // A hold in state kLoading becomes the mover's.
+  void load(Hold* hold) noexcept;
+
+  bool accept(const PlannedMove& planned) noexcept override;
+  std::uint32_t room(TierIndex tier) const noexcept override;
+  std::uint32_t leaving(TierIndex tier) const noexcept override {
+    return leaving_[tier.value].load(std::memory_order_relaxed);
+  }
+
+  // One round: complete, take in, launch, plan. Returns how many things happened.
+  std::size_t round() noexcept;
+
+  // Something has been handed in that no round has seen.
+  bool has_mail() const noexcept {
+    return inbox_.load(std::memory_order_acquire) != nullptr ||
+           planned_count_.load(std::memory_order_acquire) != 0;
+  }
+  // Nothing is queued or under way (the driving thread's view), and what the last round left (any thread's).
+  bool idle() const noexcept;
+  bool was_idle() const noexcept { return !has_mail() && was_idle_.load(std::memory_order_acquire); }
+  // Copies are in flight on a link that has no wake_fd: somebody has to poll.
+  bool must_poll() const noexcept;
+
+  // Ends everything with kCanceled as soon as links allow. Precondition: nothing is handed in any more.
+  void cancel() noexcept;
+
+  std::uint64_t load_failures() const noexcept { return load_failures_.load(std::memory_order_relaxed); }
+
+  // Gives back what a finished hold holds, and the hold: for abandoned tickets.
+  void release(Hold& hold) noexcept;
+
+ private:
+  struct LinkState {
+    Topology::Edge* edge = nullptr;
+    std::array<MoveList, 3> queues;  // by Urgency
+    std::uint32_t in_flight = 0;
+    std::uint32_t write_behind = 0;  // of these
+    std::uint32_t depth = 1;
+  };
+  enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kRefused };
+
+  // mover_intake.cc
+  std::size_t take_planned() noexcept;
+  bool start_planned(const PlannedMove& planned) noexcept;
+  void refuse(const PlannedMove& planned) noexcept;
+  std::size_t take_holds() noexcept;
+  std::size_t expand(Hold& hold) noexcept;
+  bool resolve(Hold& hold, std::uint32_t entry) noexcept;
+  bool join(Hold& hold, std::uint32_t entry, Slot slot) noexcept;
+  std::uint32_t new_move() noexcept;
+  void wait_for(std::uint32_t move, Hold& hold, std::uint32_t entry) noexcept;
+
+  // mover_launch.cc
+  void enqueue(std::uint32_t n) noexcept;
+  std::size_t launch() noexcept;
+  std::size_t launch_link(LinkState& link) noexcept;
+  MoveList* next_queue(LinkState& link, std::uint32_t staged_writes) noexcept;
+  Reserve reserve(std::uint32_t n) noexcept;
+  void stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept;
+  std::size_t submit_staged(LinkState& link, std::size_t count) noexcept;
+  std::size_t unblock() noexcept;
+  std::size_t relieve_starved() noexcept;
+
+  // mover_complete.cc
+  std::size_t poll_links() noexcept;
+  void complete(LinkState& link, const Completion& completion) noexcept;
+  Status verify(const ActiveMove& move, const Completion& completion) noexcept;
+  void arrive(std::uint32_t n) noexcept;
+  void advance(std::uint32_t n) noexcept;
+  void fail(std::uint32_t n, Status status) noexcept;
+  bool retry(std::uint32_t n, const Status& status) noexcept;
+  bool try_other_source(std::uint32_t n) noexcept;
+  void give_up_target(ActiveMove& move, bool quarantine) noexcept;
+  TierIndex blamed(const ActiveMove& move) const noexcept;
+  void note_health(TierIndex tier, const Status& status) noexcept;
+  void end(std::uint32_t n, const Status& status) noexcept;
+  std::size_t drop_sources() noexcept;
+
+  // mover_finish.cc
+  std::uint32_t waiters_in(const ActiveMove& move, TierIndex tier) noexcept;
+  void answer_waiters(ActiveMove& move, TierIndex tier, Slot slot) noexcept;
+  void fail_waiters(ActiveMove& move, const Status& status) noexcept;
+  void settle_entry(Hold& hold) noexcept;
+  void finish_if_ready(Hold& hold) noexcept;
+  void shorten(Hold& hold) noexcept;
+  void announce(Hold& hold) noexcept;
+
+  LinkState& link_of(const ActiveMove& move) noexcept;
+
+  static constexpr std::size_t kBatch = 64;
+
+  // Constant after construction.
+  Residency& residency_;
+  Topology& topology_;
+  HoldPool& holds_;
+  Clock& clock_;
+  const MoverConfig config_;
+  Planner* planner_ = nullptr;
+
+  // Any thread.
+  std::atomic<Hold*> inbox_{nullptr};
+  SpinLock planned_lock_;
+  std::vector<PlannedMove> planned_ KELVIN_GUARDED_BY(planned_lock_);  // a ring
+  std::uint32_t planned_first_ KELVIN_GUARDED_BY(planned_lock_) = 0;
+  std::atomic<std::uint32_t> planned_count_{0};
+  std::array<std::atomic<std::uint32_t>, kMaxTiers> pending_to_{};  // planned moves not ended, by destination
+  std::array<std::atomic<std::uint32_t>, kMaxTiers>
+      leaving_{};  // of these, those that will free a slot, by source
+  std::atomic<std::uint64_t> load_failures_{0};
+  std::atomic<bool> was_idle_{true};  // false before mail is taken in, so that work is never out of sight
+
+  // The driving thread's.
+  std::vector<ActiveMove> moves_;
+  std::vector<std::uint32_t> free_moves_;
+  std::vector<LinkState> links_;
+  std::array<std::array<std::uint8_t, kMaxTiers>, kMaxTiers> link_at_{};  // index into links_
+  MoveList blocked_;
+  Hold* expanding_first_ = nullptr;
+  Hold* expanding_last_ = nullptr;
+  std::array<std::uint32_t, kMaxTiers> starved_{};   // queued moves that found no free slot, by tier
+  std::array<std::uint32_t, kMaxTiers> failures_{};  // in a row, by tier
+  std::array<Copy, kBatch> staged_;
+  std::array<Completion, kBatch> completions_;
+  struct Departure {
+    BlockId block;
+    TierIndex tier;
+  };
+  std::vector<Departure> departures_;  // sources to drop, after their moves
+  bool canceling_ = false;
+};
+
+}  // namespace kelvin

@@ -1,0 +1,231 @@
+// One hop is over: verify, publish the copy, go on, retry, or end the move. See mover.h.
+#include <algorithm>
+#include <bit>
+
+#include "mover/mover.h"
+
+namespace kelvin {
+
+std::size_t Mover::poll_links() noexcept {
+  std::size_t done = 0;
+  for (LinkState& link : links_) {
+    if (link.in_flight == 0) continue;
+    const std::size_t count = link.edge->link->poll(completions_);
+    for (std::size_t i = 0; i < count; ++i) complete(link, completions_[i]);
+    done += count;
+  }
+  return done;
+}
+
+void Mover::complete(LinkState& link, const Completion& completion) noexcept {
+  const auto n = static_cast<std::uint32_t>(completion.tag);
+  ActiveMove& move = moves_[n];
+  --link.in_flight;
+  if (move.as_write) --link.write_behind;
+  move.as_write = false;
+  const Status status = verify(move, completion);
+  const std::uint64_t now = clock_();
+  if (status.ok()) {
+    link.edge->meter.completed(topology_.tier(move.at).info().slot_bytes, now - move.submitted_ns, now);
+    note_health(blamed(move), status);
+    arrive(n);
+  } else {
+    link.edge->meter.failed(status.code() == Code::kCorrupt);
+    fail(n, status);
+  }
+}
+
+// The checksum is made by the first copy of a block that computes one, and holds for all later ones.
+Status Mover::verify(const ActiveMove& move, const Completion& completion) noexcept {
+  if (!completion.status.ok()) return completion.status;
+  if (!residency_.online(move.next) || !residency_.online(move.at)) {
+    return Status(Code::kUnavailable, "moving a block: its tier went offline");
+  }
+  BlockRecord& record = residency_.table().record(move.block);
+  const bool known = (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0;
+  const bool computed = !known || link_of(move).edge->link->info().to->info().space == AddressSpace::kHost;
+  if (!computed) return Status();
+  if (known) {
+    const bool same = record.checksum.load(std::memory_order_relaxed) == completion.checksum;
+    return same ? Status() : Status(Code::kCorrupt, "moving a block: the bytes do not match their checksum");
+  }
+  record.checksum.store(completion.checksum, std::memory_order_relaxed);
+  record.state.fetch_or(BlockRecord::kChecksumKnown, std::memory_order_release);
+  return Status();
+}
+
+// The target holds the bytes: it becomes a copy, and whoever waits for it there is served.
+void Mover::arrive(std::uint32_t n) noexcept {
+  ActiveMove& move = moves_[n];
+  SlotMap& slots = residency_.slots(move.next);
+  const bool last = move.next == move.to;
+  const std::uint32_t waiters = waiters_in(move, move.next);
+  slots.filled(move.target, move.block, waiters + (last ? 0 : 1));
+  Event event;
+  event.kind = EventKind::kArrive;
+  event.tier = move.next;
+  event.block = move.block;
+  event.time_ns = clock_();
+  planner_->record({&event, 1});
+  answer_waiters(move, move.next, move.target);
+  if (last) {
+    move.target = Slot{};
+    end(n, Status());
+    return;
+  }
+  residency_.slots(move.at).unpin(move.source);
+  move.at = move.next;
+  move.source = move.target;
+  move.target = Slot{};
+  move.attempts = 0;
+  enqueue(n);
+}
+
+// The next place of the route holds a copy already, made by somebody else.
+void Mover::advance(std::uint32_t n) noexcept {
+  ActiveMove& move = moves_[n];
+  const BlockKey key = residency_.table().record(move.block).key();
+  const std::uint32_t waiters = waiters_in(move, move.next);
+  const Slot there = residency_.pin(move.block, key, move.next);
+  if (!there) {
+    blocked_.push(moves_, n);  // dropped in this very moment
+    return;
+  }
+  for (std::uint32_t i = 0; i < waiters; ++i) {
+    [[maybe_unused]] const bool pinned = residency_.slots(move.next).pin(there, move.block);
+    assert(pinned);
+  }
+  answer_waiters(move, move.next, there);
+  if (move.next == move.to) {
+    residency_.slots(move.next).unpin(there);
+    end(n, Status());
+    return;
+  }
+  residency_.slots(move.at).unpin(move.source);
+  move.at = move.next;
+  move.source = there;
+  enqueue(n);
+}
+
+// Whose device failed: the one that is not plain memory; between two of a kind, the farther one.
+TierIndex Mover::blamed(const ActiveMove& move) const noexcept {
+  const bool from_device = topology_.tier(move.at).info().space != AddressSpace::kHost;
+  const bool to_device = topology_.tier(move.next).info().space != AddressSpace::kHost;
+  if (from_device != to_device) return from_device ? move.at : move.next;
+  return move.at.value > move.next.value ? move.at : move.next;
+}
+
+void Mover::note_health(TierIndex tier, const Status& status) noexcept {
+  if (status.ok()) {
+    failures_[tier.value] = 0;
+    return;
+  }
+  if (status.code() == Code::kCanceled || !residency_.online(tier)) return;
+  ++failures_[tier.value];
+  if (tier.value == 0) return;  // without tier 0 there is no space: its errors are reported one by one
+  if (status.code() == Code::kUnavailable || failures_[tier.value] >= config_.offline_after)
+    planner_->take_offline(tier);
+}
+
+void Mover::fail(std::uint32_t n, Status status) noexcept {
+  ActiveMove& move = moves_[n];
+  const TierIndex culprit = blamed(move);
+  note_health(culprit, status);
+  if (retry(n, status)) return;
+  const bool device_error = status.code() == Code::kIo;
+  const bool read_failed = culprit == move.at || status.code() == Code::kCorrupt;
+  give_up_target(move, device_error && !read_failed);
+  if (read_failed && status.code() != Code::kCanceled) {
+    move.failed_at |= 1u << move.at.value;
+    if (device_error) move.damaged |= 1u << move.at.value;
+    if (try_other_source(n)) return;
+  }
+  end(n, status);
+}
+
+bool Mover::retry(std::uint32_t n, const Status& status) noexcept {
+  ActiveMove& move = moves_[n];
+  const bool transient =
+      status.code() == Code::kIo || status.code() == Code::kCorrupt || status.code() == Code::kTimeout;
+  if (canceling_ || !transient || move.attempts >= config_.demand_retries || !residency_.online(move.next) ||
+      !residency_.online(move.at)) {
+    return false;
+  }
+  ++move.attempts;
+  link_of(move).edge->meter.retried();
+  enqueue(n);
+  return true;
+}
+
+// Another tier may still have a good copy.
+bool Mover::try_other_source(std::uint32_t n) noexcept {
+  ActiveMove& move = moves_[n];
+  const std::uint32_t others = residency_.readable(move.block) & ~move.failed_at;
+  if (canceling_ || others == 0) return false;
+  const TierIndex other(static_cast<std::uint8_t>(std::countr_zero(others)));
+  const Slot slot = residency_.pin(move.block, residency_.table().record(move.block).key(), other);
+  if (!slot) return false;
+  residency_.slots(move.at).unpin(move.source);
+  move.at = other;
+  move.source = slot;
+  move.attempts = 0;
+  enqueue(n);
+  return true;
+}
+
+void Mover::give_up_target(ActiveMove& move, bool quarantine) noexcept {
+  if (!move.target) return;
+  // The pinned source keeps the record alive: nothing is forgotten here.
+  residency_.table().detach(move.block, move.next, [](BlockId) { assert(false); });
+  SlotMap& slots = residency_.slots(move.next);
+  if (quarantine) {
+    slots.quarantine(move.target);
+  } else {
+    slots.free({&move.target, 1});
+  }
+  move.target = Slot{};
+}
+
+// Over: answers who still waits, lets go of the source, and drops it if the move was to take it away.
+void Mover::end(std::uint32_t n, const Status& status) noexcept {
+  ActiveMove& move = moves_[n];
+  give_up_target(move, false);
+  const BlockKey key = residency_.table().record(move.block).key();
+  if (!status.ok()) fail_waiters(move, status);
+  residency_.slots(move.at).unpin(move.source);
+  for (std::uint32_t bad = move.failed_at; bad != 0; bad &= bad - 1) {
+    const TierIndex tier(static_cast<std::uint8_t>(std::countr_zero(bad)));
+    if (!residency_.table().record(move.block).holds(key)) break;  // its last copy went
+    planner_->drop({&move.block, 1}, tier, DropReason::kBroken, (move.damaged >> tier.value & 1) != 0);
+  }
+  if (move.planned) {
+    pending_to_[move.to.value].fetch_sub(1, std::memory_order_relaxed);
+    if (!move.keep_source) {
+      // Dropped together at the end of the round: one lock for all. Counted as leaving until then.
+      departures_.push_back({status.ok() ? move.block : BlockId{}, move.from});
+    }
+  }
+  free_moves_.push_back(n);
+}
+
+std::size_t Mover::drop_sources() noexcept {
+  std::size_t dropped = 0;
+  std::array<BlockId, kBatch> blocks;
+  for (std::size_t first = 0; first < departures_.size();) {
+    const TierIndex tier = departures_[first].tier;
+    std::size_t count = 0;
+    std::size_t last = first;
+    for (; last < departures_.size() && departures_[last].tier == tier && count < blocks.size(); ++last) {
+      const BlockId block = departures_[last].block;
+      // Only while another copy exists: the one just made may be gone again.
+      if (block && std::popcount(residency_.readable(block)) > 1) blocks[count++] = block;
+    }
+    dropped += planner_->drop({blocks.data(), count}, tier, DropReason::kPolicy);
+    leaving_[tier.value].fetch_sub(static_cast<std::uint32_t>(last - first), std::memory_order_relaxed);
+    first = last;
+  }
+  departures_.clear();
+  return dropped;
+}
+
+}  // namespace kelvin

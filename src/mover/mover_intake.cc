@@ -1,0 +1,173 @@
+// How holds and planned moves become moves. See mover.h.
+#include "mover/mover.h"
+
+namespace kelvin {
+
+// --- planned moves ---
+
+bool Mover::accept(const PlannedMove& planned) noexcept {
+  const Move& move = planned.move;
+  {
+    SpinGuard guard(planned_lock_);
+    const std::uint32_t count = planned_count_.load(std::memory_order_relaxed);
+    if (count == planned_.size()) return false;
+    planned_[(planned_first_ + count) % planned_.size()] = planned;
+    planned_count_.store(count + 1, std::memory_order_release);
+  }
+  pending_to_[move.to.value].fetch_add(1, std::memory_order_relaxed);
+  if (!move.keep_source) leaving_[move.from.value].fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+std::uint32_t Mover::room(TierIndex tier) const noexcept {
+  // Twice what may be under way at once: the links never run dry between two plans.
+  const std::uint32_t limit = 2 * config_.write_depth;
+  const std::uint32_t pending = pending_to_[tier.value].load(std::memory_order_relaxed);
+  return pending < limit ? limit - pending : 0;
+}
+
+std::size_t Mover::take_planned() noexcept {
+  std::size_t taken = 0;
+  // Half of the moves are kept for demand: write-behind cannot shut it out.
+  while (free_moves_.size() > moves_.size() / 2 && planned_count_.load(std::memory_order_acquire) != 0) {
+    PlannedMove planned;
+    {
+      SpinGuard guard(planned_lock_);
+      planned = planned_[planned_first_];
+      planned_first_ = (planned_first_ + 1) % static_cast<std::uint32_t>(planned_.size());
+      planned_count_.fetch_sub(1, std::memory_order_release);
+    }
+    if (!start_planned(planned)) refuse(planned);
+    ++taken;
+  }
+  return taken;
+}
+
+bool Mover::start_planned(const PlannedMove& planned) noexcept {
+  const Move& plan = planned.move;
+  if (canceling_ || topology_.next_hop(plan.from, plan.to) == nullptr) return false;
+  const Slot source = residency_.pin(plan.block, planned.key, plan.from);
+  if (!source) return false;
+  const std::uint32_t n = new_move();
+  ActiveMove& move = moves_[n];
+  move.block = plan.block;
+  move.from = move.at = plan.from;
+  move.to = plan.to;
+  move.source = source;
+  move.urgency = plan.urgency;
+  move.keep_source = plan.keep_source;
+  move.planned = true;
+  enqueue(n);
+  return true;
+}
+
+void Mover::refuse(const PlannedMove& planned) noexcept {
+  pending_to_[planned.move.to.value].fetch_sub(1, std::memory_order_relaxed);
+  if (!planned.move.keep_source) leaving_[planned.move.from.value].fetch_sub(1, std::memory_order_relaxed);
+}
+
+// --- holds ---
+
+void Mover::load(Hold* hold) noexcept {
+  Hold* head = inbox_.load(std::memory_order_relaxed);
+  do {
+    hold->next = head;
+  } while (!inbox_.compare_exchange_weak(head, hold, std::memory_order_release, std::memory_order_relaxed));
+}
+
+std::size_t Mover::take_holds() noexcept {
+  // The inbox is a stack; served is in order of arrival.
+  Hold* newest = inbox_.exchange(nullptr, std::memory_order_acquire);
+  Hold* oldest = nullptr;
+  while (newest != nullptr) {
+    Hold* hold = newest;
+    newest = hold->next;
+    hold->next = oldest;
+    oldest = hold;
+  }
+  if (oldest != nullptr) {
+    (expanding_first_ == nullptr ? expanding_first_ : expanding_last_->next) = oldest;
+    for (expanding_last_ = oldest; expanding_last_->next != nullptr;) expanding_last_ = expanding_last_->next;
+  }
+  std::size_t done = 0;
+  while (expanding_first_ != nullptr) {
+    Hold& hold = *expanding_first_;
+    done += expand(hold);
+    if (hold.expanded < hold.entries.size()) break;  // no moves left, or a slot changes hands right now
+    expanding_first_ = hold.next;
+    finish_if_ready(hold);
+  }
+  return done;
+}
+
+std::size_t Mover::expand(Hold& hold) noexcept {
+  const std::uint32_t first = hold.expanded;
+  for (; hold.expanded < hold.entries.size(); ++hold.expanded) {
+    if (hold.entries[hold.expanded].kind != HoldEntry::Kind::kLoading) continue;
+    if (!resolve(hold, hold.expanded)) break;
+  }
+  return hold.expanded - first;
+}
+
+// False: look again later.
+bool Mover::resolve(Hold& hold, std::uint32_t i) noexcept {
+  HoldEntry& entry = hold.entries[i];
+  if (canceling_) {
+    residency_.slots(entry.source).unpin(entry.slot);
+    entry.kind = HoldEntry::Kind::kFailed;
+    if (hold.status.ok()) hold.status = Status(Code::kCanceled, "loading blocks: the space is closing");
+    settle_entry(hold);
+    return true;
+  }
+  // Pinned in `source`: the block and its record stay what they are.
+  if (const Slot there = residency_.table().record(entry.block).copy(hold.tier)) return join(hold, i, there);
+  if (free_moves_.empty()) return false;
+  const std::uint32_t n = new_move();
+  ActiveMove& move = moves_[n];
+  move.block = entry.block;
+  move.from = move.at = entry.source;
+  move.to = hold.tier;
+  move.into = entry.into;
+  [[maybe_unused]] const bool pinned = residency_.slots(entry.source).pin(entry.slot, entry.block);
+  assert(pinned);
+  move.source = entry.slot;
+  wait_for(n, hold, i);
+  enqueue(n);
+  return true;
+}
+
+// The block has a copy in the hold's tier by now, or one on its way.
+bool Mover::join(Hold& hold, std::uint32_t i, Slot there) noexcept {
+  HoldEntry& entry = hold.entries[i];
+  SlotMap& slots = residency_.slots(hold.tier);
+  if (slots.pin(there, entry.block)) {
+    residency_.slots(entry.source).unpin(entry.slot);
+    entry.slot = there;
+    entry.kind = HoldEntry::Kind::kLeased;
+    settle_entry(hold);
+    return true;
+  }
+  const SlotWord word = slots.word(there);
+  if (word.state() != SlotState::kFilling || word.block() != entry.block) return false;
+  wait_for(word.pins(), hold, i);
+  return true;
+}
+
+std::uint32_t Mover::new_move() noexcept {
+  const std::uint32_t n = free_moves_.back();
+  free_moves_.pop_back();
+  moves_[n] = ActiveMove{};
+  return n;
+}
+
+void Mover::wait_for(std::uint32_t n, Hold& hold, std::uint32_t i) noexcept {
+  ActiveMove& move = moves_[n];
+  hold.entries[i].next_hold = move.waiting_hold;
+  hold.entries[i].next_entry = move.waiting_entry;
+  move.waiting_hold = hold.index;
+  move.waiting_entry = i;
+  // Whoever waits for it, somebody needs it now; a move not yet queued anew keeps its place in the old queue.
+  move.urgency = Urgency::kDemand;
+}
+
+}  // namespace kelvin

@@ -1,0 +1,164 @@
+// One hop sets out: queue, reserve the target, submit. See mover.h.
+#include "mover/mover.h"
+
+namespace kelvin {
+
+Mover::LinkState& Mover::link_of(const ActiveMove& move) noexcept {
+  return links_[link_at_[move.at.value][move.next.value]];
+}
+
+void Mover::enqueue(std::uint32_t n) noexcept {
+  ActiveMove& move = moves_[n];
+  const Topology::Edge* edge = topology_.next_hop(move.at, move.to);
+  if (edge == nullptr) {
+    end(n, Status(Code::kUnsupported, "moving a block: no link leads there"));
+    return;
+  }
+  move.next = edge->to;
+  link_of(move).queues[static_cast<std::size_t>(move.urgency)].push(moves_, n);
+}
+
+std::size_t Mover::launch() noexcept {
+  starved_.fill(0);
+  std::size_t done = unblock();
+  for (LinkState& link : links_) done += launch_link(link);
+  return done;
+}
+
+// Those that wait for another move into the same place look again; most find their copy there.
+std::size_t Mover::unblock() noexcept {
+  for (std::uint32_t left = blocked_.size(); left > 0; --left) {
+    const std::uint32_t n = blocked_.pop(moves_);
+    link_of(moves_[n]).queues[static_cast<std::size_t>(moves_[n].urgency)].push_front(moves_, n);
+  }
+  return 0;
+}
+
+// The most urgent queue with something to launch; write-behind only within its own depth.
+MoveList* Mover::next_queue(LinkState& link, std::uint32_t staged_writes) noexcept {
+  for (MoveList& queue : link.queues) {
+    if (queue.empty()) continue;
+    const bool writes = &queue == &link.queues[static_cast<std::size_t>(Urgency::kWriteBehind)];
+    if (!writes || link.write_behind + staged_writes < config_.write_depth) return &queue;
+  }
+  return nullptr;
+}
+
+std::size_t Mover::launch_link(LinkState& link) noexcept {
+  std::size_t done = 0;
+  std::size_t staged = 0;
+  std::uint32_t staged_writes = 0;
+  while (link.in_flight + staged < link.depth && staged < staged_.size()) {
+    MoveList* queue = next_queue(link, staged_writes);
+    if (queue == nullptr) break;
+    const std::uint32_t n = queue->front();
+    const Reserve reserved = moves_[n].target ? Reserve::kDone : reserve(n);
+    if (reserved == Reserve::kNoRoom) {
+      for (const MoveList& waiting : link.queues) starved_[moves_[n].next.value] += waiting.size();
+      break;
+    }
+    queue->pop(moves_);
+    switch (reserved) {
+      case Reserve::kDone:
+        if (moves_[n].urgency == Urgency::kWriteBehind) ++staged_writes;
+        stage(link, n, staged++);
+        break;
+      case Reserve::kAlreadyThere:
+        advance(n);
+        ++done;
+        break;
+      case Reserve::kBlocked: blocked_.push(moves_, n); break;
+      default:
+        end(n, Status(Code::kMisuse, "loading a block: the slot named for it is not free"));
+        ++done;
+        break;
+    }
+  }
+  return done + submit_staged(link, staged);
+}
+
+Mover::Reserve Mover::reserve(std::uint32_t n) noexcept {
+  ActiveMove& move = moves_[n];
+  SlotMap& slots = residency_.slots(move.next);
+  if (const Slot there = residency_.table().record(move.block).copy(move.next)) {
+    const SlotWord word = slots.word(there);
+    const bool readable = word.state() == SlotState::kResident && word.block() == move.block;
+    return readable ? Reserve::kAlreadyThere : Reserve::kBlocked;
+  }
+  Slot target = move.into;
+  if (slots.adopted()) {
+    if (!slots.claim_filling(target, move.block, n)) return Reserve::kRefused;
+  } else {
+    target = slots.take_filling(move.block, n);
+    if (!target) return Reserve::kNoRoom;
+  }
+  if (!residency_.table().attach(move.block, move.next, target)) {
+    slots.free({&target, 1});  // published in this very moment
+    return Reserve::kBlocked;
+  }
+  move.target = target;
+  return Reserve::kDone;
+}
+
+void Mover::stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept {
+  const ActiveMove& move = moves_[n];
+  const BlockRecord& record = residency_.table().record(move.block);
+  Copy& copy = staged_[at];
+  copy.tag = n;
+  copy.from = move.source;
+  copy.to = move.target;
+  copy.key = record.key();
+  const BlockId parent(record.parent.load(std::memory_order_relaxed));
+  copy.parent = parent ? residency_.table().record(parent).key() : BlockKey{};
+  // Made once, on the first copy; verified on all that come from a device. What is already known need not be
+  // computed again on the way to a device: it is checked on the way back.
+  const bool known = (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0;
+  copy.checksum = !known || link.edge->link->info().to->info().space == AddressSpace::kHost;
+}
+
+std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
+  if (count == 0) return 0;
+  const std::size_t taken = link.edge->link->submit({staged_.data(), count});
+  const std::uint64_t now = clock_();
+  link.edge->meter.submitted(taken, now);
+  for (std::size_t i = 0; i < taken; ++i) {
+    ActiveMove& move = moves_[staged_[i].tag];
+    move.submitted_ns = now;
+    ++link.in_flight;
+    move.as_write = move.urgency == Urgency::kWriteBehind;
+    if (move.as_write) ++link.write_behind;
+  }
+  // Not taken: they keep their target and go first next time.
+  for (std::size_t i = count; i-- > taken;) {
+    const auto n = static_cast<std::uint32_t>(staged_[i].tag);
+    link.queues[static_cast<std::size_t>(moves_[n].urgency)].push_front(moves_, n);
+  }
+  return taken;
+}
+
+// Tiers in which moves found no slot: plan for them; what nothing can be done about is ended, so that nobody
+// waits for ever.
+std::size_t Mover::relieve_starved() noexcept {
+  std::size_t done = planner_->plan(starved_);
+  for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
+    const TierIndex tier(t);
+    if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0 || leaving(tier) != 0) continue;
+    for (LinkState& link : links_) {
+      if (link.edge->to != tier) continue;
+      for (MoveList& queue : link.queues) {
+        for (std::uint32_t left = queue.size(); left > 0; --left) {
+          const std::uint32_t n = queue.pop(moves_);
+          if (moves_[n].target) {
+            queue.push(moves_, n);
+            continue;
+          }
+          end(n, Status(Code::kFull, "loading a block: every slot of the tier is leased"));
+          ++done;
+        }
+      }
+    }
+  }
+  return done;
+}
+
+}  // namespace kelvin

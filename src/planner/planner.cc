@@ -1,0 +1,217 @@
+// See planner.h.
+#include "planner/planner.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace kelvin {
+namespace {
+
+constexpr int kRounds = 16;  // of asking the policy in one call: what is not reached now is reached next time
+
+}  // namespace
+
+Planner::Planner(Parts parts) noexcept
+    : residency_(parts.residency),
+      journal_(parts.journal),
+      sink_(parts.sink),
+      clock_(parts.clock),
+      free_ahead_(parts.free_ahead),
+      policy_(std::move(parts.policy)),
+      view_(parts.residency, parts.topology) {}
+
+void Planner::record(std::span<const Event> events) noexcept {
+  for (;;) {
+    events = events.subspan(journal_.push(events));
+    if (events.empty()) return;
+    MutexLock lock(mu_);
+    drain();
+  }
+}
+
+void Planner::drain() noexcept {
+  journal_.drain([this](std::span<const Event> events) KELVIN_NO_TSA { policy_->observe(view_, events); });
+}
+
+void Planner::tell(EventKind kind, BlockId block, TierIndex tier) noexcept {
+  Event event;
+  event.kind = kind;
+  event.block = block;
+  event.tier = tier;
+  event.time_ns = clock_();
+  policy_->observe(view_, {&event, 1});
+}
+
+std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
+  MutexLock lock(mu_);
+  drain();
+  std::size_t done = sweep_offline();
+  for (int round = 0; round < kRounds; ++round) {
+    view_.refresh([this](TierIndex tier) { return sink_.leaving(tier); });
+    std::array<std::uint32_t, kMaxTiers> want{};
+    std::array<std::uint32_t, kMaxTiers> room{};
+    const std::span<const TierState> tiers = view_.tiers();
+    for (std::size_t t = 0; t < tiers.size(); ++t) {
+      const TierIndex tier(static_cast<std::uint8_t>(t));
+      room[t] = tiers[t].online ? sink_.room(tier) : 0;
+      if (tiers[t].info->adopted || !tiers[t].online) continue;
+      const std::uint32_t waiting =
+          (t < starved.size() ? starved[t] : 0) + demand_[t].load(std::memory_order_relaxed);
+      const std::uint32_t have = tiers[t].free_slots + tiers[t].leaving;
+      const std::uint32_t low = free_ahead_[t] + waiting;
+      // Refilled to a quarter above the mark once below it, so that plans come in batches.
+      if (have < low) want[t] = low + free_ahead_[t] / 4 - have;
+    }
+    Budget budget;
+    budget.now_ns = clock_();
+    budget.want_free = {want.data(), tiers.size()};
+    budget.may_write = {room.data(), tiers.size()};
+    const std::size_t proposed = std::min(policy_->plan(view_, budget, moves_), moves_.size());
+    const std::size_t carried = carry_out({moves_.data(), proposed}, false);
+    done += carried;
+    if (carried == 0 || proposed < moves_.size()) break;
+  }
+  return done;
+}
+
+std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_forget) noexcept {
+  MutexLock lock(mu_);
+  drain();
+  std::size_t freed = 0;
+  for (int round = 0; freed < slots; ++round) {
+    view_.refresh([this](TierIndex t) { return sink_.leaving(t); });
+    std::array<std::uint32_t, kMaxTiers> want{};
+    const std::array<std::uint32_t, kMaxTiers> none{};
+    want[tier.value] = static_cast<std::uint32_t>(slots - freed);
+    Budget budget;
+    budget.now_ns = clock_();
+    budget.want_free = {want.data(), residency_.tiers()};
+    budget.may_write = {none.data(), residency_.tiers()};
+    budget.at_once = true;
+    budget.may_forget = may_forget;
+    const std::size_t wanted = std::min<std::size_t>(moves_.size(), slots - freed);
+    const std::size_t proposed = std::min(policy_->plan(view_, budget, {moves_.data(), wanted}), wanted);
+    const std::size_t carried = carry_out({moves_.data(), proposed}, true);
+    freed += carried;
+    if (carried == 0) break;
+  }
+  return freed;
+}
+
+std::size_t Planner::carry_out(std::span<const Move> moves, bool drops_only) noexcept {
+  std::size_t victims = 0;
+  std::size_t handed = 0;
+  for (const Move& move : moves) {
+    if (move.block.value >= residency_.table().capacity() || move.from.value >= residency_.tiers()) {
+      refused_.fetch_add(1, std::memory_order_relaxed);
+    } else if (!move.to) {
+      if (choose(move.block, move.from, &victims_[victims])) ++victims;
+    } else if (!drops_only && hand_over(move)) {
+      ++handed;
+    }
+  }
+  finish({victims_.data(), victims}, DropReason::kPolicy, false);
+  return victims + handed;
+}
+
+bool Planner::hand_over(const Move& move) noexcept {
+  const bool legal = move.to.value < residency_.tiers() && move.to != move.from &&
+                     residency_.online(move.to) && !residency_.slots(move.to).adopted() &&
+                     (residency_.readable(move.block) >> move.from.value & 1) != 0;
+  if (legal && sink_.accept({move, residency_.table().record(move.block).key()})) return true;
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  return false;
+}
+
+bool Planner::choose(BlockId block, TierIndex tier, Victim* victim) noexcept {
+  const Slot slot = residency_.table().record(block).copy(tier);
+  if (!slot || !residency_.slots(tier).start_drop(slot, block)) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  *victim = {block, tier, slot};
+  return true;
+}
+
+void Planner::count_drop(const Victim& victim, DropReason reason) noexcept {
+  DropCounters& counters = drops_[victim.tier.value];
+  if (reason == DropReason::kBroken) {
+    counters.corrupt.fetch_add(1, std::memory_order_relaxed);
+  } else if (residency_.readable(victim.block) != 0) {
+    counters.clean.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    counters.last.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void Planner::finish(std::span<const Victim> victims, DropReason reason, bool quarantine) noexcept {
+  if (victims.empty()) return;
+  drain();
+  for (const Victim& victim : victims) {
+    count_drop(victim, reason);
+    tell(EventKind::kLeave, victim.block, victim.tier);
+    residency_.table().detach(victim.block, victim.tier, [this](BlockId block) KELVIN_NO_TSA {
+      tell(EventKind::kForget, block, kNoTier);
+    });
+    SlotMap& slots = residency_.slots(victim.tier);
+    if (quarantine) {
+      slots.quarantine(victim.slot);
+    } else {
+      slots.free({&victim.slot, 1});
+    }
+  }
+}
+
+std::size_t Planner::drop(std::span<const BlockId> blocks, TierIndex tier, DropReason reason,
+                          bool quarantine) noexcept {
+  MutexLock lock(mu_);
+  std::size_t dropped = 0;
+  while (!blocks.empty()) {
+    const std::size_t batch = std::min(blocks.size(), victims_.size());
+    std::size_t victims = 0;
+    for (const BlockId block : blocks.first(batch)) {
+      const Slot slot = residency_.table().record(block).copy(tier);
+      if (slot && residency_.slots(tier).start_drop(slot, block)) victims_[victims++] = {block, tier, slot};
+    }
+    finish({victims_.data(), victims}, reason, quarantine);
+    dropped += victims;
+    blocks = blocks.subspan(batch);
+  }
+  return dropped;
+}
+
+void Planner::forgotten(BlockId block) noexcept {
+  MutexLock lock(mu_);
+  drain();
+  tell(EventKind::kForget, block, kNoTier);
+}
+
+void Planner::take_offline(TierIndex tier) noexcept {
+  MutexLock lock(mu_);
+  residency_.set_offline(tier);
+  sweeps_[tier.value] = {0, false, false};
+}
+
+// Copies that are pinned now are found by a later pass: passes go on until one finds nothing.
+std::size_t Planner::sweep_offline() noexcept {
+  std::size_t dropped = 0;
+  for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
+    Sweep& sweep = sweeps_[t];
+    if (sweep.finished) continue;
+    SlotMap& slots = residency_.slots(TierIndex(t));
+    std::size_t victims = 0;
+    for (; sweep.next < slots.size() && victims < victims_.size(); ++sweep.next) {
+      const Slot slot(sweep.next);
+      const SlotWord word = slots.word(slot);
+      if (word.state() != SlotState::kResident) continue;
+      sweep.found = true;
+      if (slots.start_drop(slot, word.block())) victims_[victims++] = {word.block(), TierIndex(t), slot};
+    }
+    if (sweep.next >= slots.size()) sweep = {0, false, !sweep.found};
+    finish({victims_.data(), victims}, DropReason::kBroken, false);
+    dropped += victims;
+  }
+  return dropped;
+}
+
+}  // namespace kelvin

@@ -1,0 +1,146 @@
+// The planner: feeds the policy with events, and carries its proposals out as drops or hands them to the
+// mover.
+//
+// Thread contract: any thread; everything behind `mu_`, which is held for one plan at a time and never while
+// waiting. Lock order: Planner::mu_, then a table shard, then a free list's shard.
+// Invariants:
+//   1. A dropped copy was pinned by nobody, and nobody can pin it from the moment it was chosen.
+//   2. The policy sees no event of a copy after its kLeave, and none of a block after its kForget: a copy is
+//      made undroppable first (kDropping), then the rings are drained, then kLeave is said.
+//   3. Nothing is planned towards a tier that is offline.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "base/thread_annotations.h"
+#include "journal/journal.h"
+#include "kelvin/policy.h"
+#include "kelvin/space.h"
+#include "planner/view.h"
+#include "table/residency.h"
+#include "topology/topology.h"
+
+namespace kelvin {
+
+// A move that the planner decided on, as it travels to the mover.
+struct PlannedMove {
+  Move move;
+  BlockKey key;  // the block's at that moment: its id may name another by the time the move starts
+};
+
+// Where planned moves go. Implemented by the mover.
+class MoveSink {
+ public:
+  // False: no room; the plan is forgotten.
+  virtual bool accept(const PlannedMove& planned) noexcept = 0;
+  // How many more moves into `tier` would be accepted now; and how many under way will free a slot of it.
+  virtual std::uint32_t room(TierIndex tier) const noexcept = 0;
+  virtual std::uint32_t leaving(TierIndex tier) const noexcept = 0;
+
+ protected:
+  ~MoveSink() = default;
+};
+
+enum class DropReason : std::uint8_t { kPolicy, kCaller, kBroken };
+
+struct DropCounters {
+  std::atomic<std::uint64_t> clean{0}, last{0}, corrupt{0};
+};
+
+class Planner {
+ public:
+  struct Parts {
+    Residency& residency;
+    Journal& journal;
+    MoveSink& sink;
+    Clock& clock;
+    const Topology& topology;
+    std::unique_ptr<Policy> policy;
+    std::array<std::uint32_t, kMaxTiers> free_ahead{};  // slots to keep free, by tier
+  };
+  explicit Planner(Parts parts) noexcept;
+
+  // Takes note of events; where the rings are full, brings them to the policy itself. Never fails.
+  void record(std::span<const Event> events) noexcept;
+
+  // One round of planning: each tier back to its free slots, plus `starved[t]` that moves wait for, plus what
+  // callers wait for. Returns how many drops and moves came of it.
+  std::size_t plan(std::span<const std::uint32_t> starved) noexcept;
+
+  // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many.
+  std::size_t make_room(TierIndex tier, std::uint32_t slots, bool may_forget) noexcept;
+
+  // Drops the copies of `blocks` in `tier`. Returns how many could be (the others are pinned or gone).
+  std::size_t drop(std::span<const BlockId> blocks, TierIndex tier, DropReason reason,
+                   bool quarantine = false) noexcept;
+
+  // Says that a record ended without a copy being dropped (a guard of a publish was its last).
+  void forgotten(BlockId block) noexcept;
+
+  // Takes a tier out of use; its copies are dropped by this and later rounds of plan().
+  void take_offline(TierIndex tier) noexcept;
+
+  // A caller waits for `slots` free slots of `tier`: planned for until the matching withdraw.
+  void demand(TierIndex tier, std::uint32_t slots) noexcept { demand_[tier.value].fetch_add(slots); }
+  void withdraw(TierIndex tier, std::uint32_t slots) noexcept { demand_[tier.value].fetch_sub(slots); }
+
+  // Fewer slots are free, or about to be, than should be: the mover's thread should plan.
+  bool short_of(TierIndex tier, std::uint32_t leaving) const noexcept {
+    return residency_.slots(tier).free_count() + leaving <
+           free_ahead_[tier.value] + demand_[tier.value].load(std::memory_order_relaxed);
+  }
+  // Events pile up.
+  bool pressing() const noexcept { return journal_.pressing(); }
+  std::uint32_t free_ahead(TierIndex tier) const noexcept { return free_ahead_[tier.value]; }
+
+  const DropCounters& drops(TierIndex tier) const noexcept { return drops_[tier.value]; }
+  std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+
+ private:
+  struct Victim {
+    BlockId block;
+    TierIndex tier;
+    Slot slot;
+  };
+
+  void drain() noexcept KELVIN_REQUIRES(mu_);
+  void tell(EventKind kind, BlockId block, TierIndex tier) noexcept KELVIN_REQUIRES(mu_);
+  std::size_t carry_out(std::span<const Move> moves, bool drops_only) noexcept KELVIN_REQUIRES(mu_);
+  bool hand_over(const Move& move) noexcept KELVIN_REQUIRES(mu_);
+  bool choose(BlockId block, TierIndex tier, Victim* victim) noexcept KELVIN_REQUIRES(mu_);
+  void finish(std::span<const Victim> victims, DropReason reason, bool quarantine) noexcept
+      KELVIN_REQUIRES(mu_);
+  void count_drop(const Victim& victim, DropReason reason) noexcept;
+  std::size_t sweep_offline() noexcept KELVIN_REQUIRES(mu_);
+
+  static constexpr std::size_t kBatch = 128;
+
+  // Constant after construction.
+  Residency& residency_;
+  Journal& journal_;
+  MoveSink& sink_;
+  Clock& clock_;
+  std::array<std::uint32_t, kMaxTiers> free_ahead_{};
+
+  std::array<std::atomic<std::uint32_t>, kMaxTiers> demand_{};
+  std::array<DropCounters, kMaxTiers> drops_{};
+  std::atomic<std::uint64_t> refused_{0};
+
+  Mutex mu_;
+  std::unique_ptr<Policy> policy_ KELVIN_GUARDED_BY(mu_);
+  SpaceView view_ KELVIN_GUARDED_BY(mu_);
+  std::array<Move, kBatch> moves_ KELVIN_GUARDED_BY(mu_){};
+  std::array<Victim, kBatch> victims_ KELVIN_GUARDED_BY(mu_){};
+  struct Sweep {
+    std::uint32_t next = 0;  // slot to look at
+    bool found = false;      // a copy, in this pass
+    bool finished = true;    // the last pass found none
+  };
+  std::array<Sweep, kMaxTiers> sweeps_ KELVIN_GUARDED_BY(mu_){};  // of tiers that went offline
+};
+
+}  // namespace kelvin

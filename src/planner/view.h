@@ -1,0 +1,46 @@
+// What the policy may look at: see kelvin/policy.h.
+//
+// Thread contract: the planner's, under its lock.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "kelvin/policy.h"
+#include "table/residency.h"
+#include "topology/topology.h"
+
+namespace kelvin {
+
+class SpaceView final : public View {
+ public:
+  SpaceView(const Residency& residency, const Topology& topology) noexcept
+      : residency_(residency), topology_(topology) {
+    for (std::size_t t = 0; t < residency.tiers(); ++t) {
+      states_[t].info = &topology.tier(TierIndex(static_cast<std::uint8_t>(t))).info();
+    }
+  }
+
+  // Brings the numbers of tiers() up to date; `leaving(tier)` counts the moves that will free a slot there.
+  template <class Leaving>
+  void refresh(Leaving&& leaving) noexcept {
+    for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
+      const TierIndex tier(t);
+      states_[t].free_slots = residency_.slots(tier).free_count();
+      states_[t].leaving = leaving(tier);
+      states_[t].load_ns = topology_.move_ns(tier, TierIndex(0));
+      states_[t].online = residency_.online(tier);
+    }
+  }
+
+  std::span<const TierState> tiers() const noexcept override { return {states_.data(), residency_.tiers()}; }
+  BlockState block(BlockId block) const noexcept override { return residency_.state(block); }
+
+ private:
+  const Residency& residency_;
+  const Topology& topology_;
+  std::array<TierState, kMaxTiers> states_{};
+};
+
+}  // namespace kelvin

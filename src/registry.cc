@@ -1,0 +1,55 @@
+// See registry.h. A new tier, link or policy is one #include and one line below (docs/adding.md).
+#include "registry.h"
+
+#include <algorithm>
+#include <array>
+
+#include "policies/lru.h"
+#include "tiers/fake/fake.h"
+#include "tiers/host/host.h"
+#if KELVIN_WITH_NVME
+#include "tiers/nvme/nvme.h"
+#endif
+
+namespace kelvin {
+namespace {
+
+constexpr std::array kTiers = {
+    &kDramTier,
+    &kAdoptedTier,
+#if KELVIN_WITH_NVME
+    &kNvmeTier,
+#endif
+    &kFakeTier,
+};
+
+// The first that joins a pair of tiers wins: a fake tier is always reached by its scripted link.
+constexpr std::array kLinks = {
+    &kFakeLink,
+#if KELVIN_WITH_NVME
+    &kNvmeLink,
+#endif
+    &kHostLink,
+};
+
+constexpr std::array kPolicies = {
+    &kLruPolicy,
+};
+
+}  // namespace
+
+std::span<const TierFactory* const> tier_factories() noexcept { return kTiers; }
+std::span<const LinkFactory* const> link_factories() noexcept { return kLinks; }
+std::span<const PolicyFactory* const> policy_factories() noexcept { return kPolicies; }
+
+const TierFactory* find_tier_factory(std::string_view kind) noexcept {
+  const auto* it = std::ranges::find_if(kTiers, [&](const TierFactory* f) { return f->kind == kind; });
+  return it == kTiers.end() ? nullptr : *it;
+}
+
+const PolicyFactory* find_policy_factory(std::string_view name) noexcept {
+  const auto* it = std::ranges::find_if(kPolicies, [&](const PolicyFactory* f) { return f->name == name; });
+  return it == kPolicies.end() ? nullptr : *it;
+}
+
+}  // namespace kelvin

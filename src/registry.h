@@ -1,0 +1,20 @@
+// The list of everything that can be plugged in: the one place that names implementations.
+//
+// Thread contract: constant tables; any thread.
+#pragma once
+
+#include <span>
+
+#include "kelvin/plugin.h"
+
+namespace kelvin {
+
+std::span<const TierFactory* const> tier_factories() noexcept;
+std::span<const LinkFactory* const> link_factories() noexcept;  // in order of preference
+std::span<const PolicyFactory* const> policy_factories() noexcept;
+
+// Null where there is none of that name.
+const TierFactory* find_tier_factory(std::string_view kind) noexcept;
+const PolicyFactory* find_policy_factory(std::string_view name) noexcept;
+
+}  // namespace kelvin

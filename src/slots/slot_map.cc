@@ -1,0 +1,139 @@
+// See slot_map.h.
+#include "slots/slot_map.h"
+
+#include <array>
+#include <cassert>
+#include <new>
+
+namespace kelvin {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+
+}  // namespace
+
+Result<std::unique_ptr<SlotMap>> SlotMap::make(std::uint32_t slots, bool adopted) noexcept {
+  std::unique_ptr<SlotMap> map(new (std::nothrow) SlotMap);
+  if (map == nullptr) return Status(Code::kFull, "making a slot map");
+  auto words = HugeArray<std::atomic<std::uint64_t>>::make(slots);
+  if (!words.ok()) return words.status();
+  auto list = FreeList::make(adopted ? 0 : slots);
+  if (!list.ok()) return list.status();
+  map->words_ = std::move(words).value();
+  map->list_ = std::move(list).value();
+  map->adopted_ = adopted;
+  map->adopted_free_.store(adopted ? slots : 0, std::memory_order_relaxed);
+  return map;
+}
+
+// The caller alone may change the word now: kHeld and kFilling belong to a lease or move, kDropping to who
+// dropped, and kFree to who took it off the list.
+void SlotMap::turn(Slot slot, SlotWord to) noexcept {
+  assert(may_become(word(slot).state(), to.state()));
+  words_[slot.value].store(to.bits, std::memory_order_release);
+}
+
+std::size_t SlotMap::take_held(std::span<Slot> out) noexcept {
+  std::size_t taken = 0;
+  std::array<std::uint32_t, kBatch> batch;
+  while (taken < out.size()) {
+    const std::size_t want = std::min(kBatch, out.size() - taken);
+    const std::size_t got = list_->take({batch.data(), want});
+    for (std::size_t i = 0; i < got; ++i) {
+      out[taken + i] = Slot(batch[i]);
+      turn(out[taken + i], SlotWord::make(SlotState::kHeld, BlockId{}, 0));
+    }
+    taken += got;
+    if (got < want) break;
+  }
+  return taken;
+}
+
+Slot SlotMap::take_filling(BlockId block, std::uint32_t move) noexcept {
+  std::uint32_t index = 0;
+  if (list_->take({&index, 1}) == 0) return Slot{};
+  turn(Slot(index), SlotWord::make(SlotState::kFilling, block, move));
+  return Slot(index);
+}
+
+bool SlotMap::claim(Slot slot, SlotWord to) noexcept {
+  if (!adopted_ || slot.value >= words_.size()) return false;
+  std::uint64_t bits = words_[slot.value].load(std::memory_order_relaxed);
+  if (SlotWord{bits}.state() != SlotState::kFree) return false;
+  if (!words_[slot.value].compare_exchange_strong(bits, to.bits, std::memory_order_acq_rel)) return false;
+  adopted_free_.fetch_sub(1, std::memory_order_relaxed);
+  return true;
+}
+
+bool SlotMap::claim_held(Slot slot) noexcept {
+  return claim(slot, SlotWord::make(SlotState::kHeld, BlockId{}, 0));
+}
+
+bool SlotMap::claim_filling(Slot slot, BlockId block, std::uint32_t move) noexcept {
+  return claim(slot, SlotWord::make(SlotState::kFilling, block, move));
+}
+
+void SlotMap::publish(Slot slot, BlockId block) noexcept {
+  turn(slot, SlotWord::make(SlotState::kResident, block, 1));
+}
+
+void SlotMap::filled(Slot slot, BlockId block, std::uint32_t pins) noexcept {
+  turn(slot, SlotWord::make(SlotState::kResident, block, pins));
+}
+
+bool SlotMap::pin(Slot slot, BlockId block) noexcept {
+  std::uint64_t bits = words_[slot.value].load(std::memory_order_relaxed);
+  for (;;) {
+    const SlotWord word{bits};
+    if (word.state() != SlotState::kResident || word.block() != block || word.pins() == SlotWord::kMaxPins)
+      return false;
+    if (words_[slot.value].compare_exchange_weak(bits, bits + (std::uint64_t{1} << 32),
+                                                 std::memory_order_acquire, std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+}
+
+void SlotMap::unpin(Slot slot) noexcept {
+  // The release pairs with start_drop's acquire: what the holder read was read before the slot is reused.
+  const std::uint64_t old = words_[slot.value].fetch_sub(std::uint64_t{1} << 32, std::memory_order_release);
+  assert(SlotWord{old}.state() == SlotState::kResident && SlotWord{old}.pins() > 0);
+  static_cast<void>(old);
+}
+
+bool SlotMap::start_drop(Slot slot, BlockId block) noexcept {
+  std::uint64_t expected = SlotWord::make(SlotState::kResident, block, 0).bits;
+  const std::uint64_t dropping = SlotWord::make(SlotState::kDropping, block, 0).bits;
+  return words_[slot.value].compare_exchange_strong(expected, dropping, std::memory_order_acq_rel,
+                                                    std::memory_order_relaxed);
+}
+
+void SlotMap::free(std::span<const Slot> slots) noexcept {
+  std::array<std::uint32_t, kBatch> batch;
+  std::size_t filled = 0;
+  for (const Slot slot : slots) {
+    turn(slot, SlotWord::make(SlotState::kFree, BlockId{}, 0));
+    batch[filled++] = slot.value;
+    if (filled == kBatch && !adopted_) {
+      list_->give(batch);
+      filled = 0;
+    }
+    if (adopted_) filled = 0;
+  }
+  if (adopted_) {
+    adopted_free_.fetch_add(static_cast<std::uint32_t>(slots.size()), std::memory_order_relaxed);
+  } else {
+    list_->give({batch.data(), filled});
+  }
+}
+
+void SlotMap::quarantine(Slot slot) noexcept {
+  turn(slot, SlotWord::make(SlotState::kBad, BlockId{}, 0));
+  quarantined_.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::uint32_t SlotMap::free_count() const noexcept {
+  return adopted_ ? adopted_free_.load(std::memory_order_relaxed) : list_->count();
+}
+
+}  // namespace kelvin

@@ -1,0 +1,111 @@
+// allocate, and waiting for room: see core.h.
+#include <algorithm>
+#include <new>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "space/core.h"
+
+namespace kelvin {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+constexpr std::uint64_t kLookAgainNs = 20'000'000;  // in case a wake-up was meant for somebody else
+
+}  // namespace
+
+Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options) noexcept {
+  if (closed()) return Status(Code::kUnavailable, "allocate: the space is closed");
+  if (!has_tier(tier)) return Status(Code::kInvalid, "allocate: no such tier");
+  const bool adopted = topology_->tier(tier).info().adopted;
+  if (adopted ? options.slots.size() != n : !options.slots.empty()) {
+    return Status(Code::kInvalid, "allocate: `slots` names as many slots as asked for, of an adopted tier");
+  }
+  const SlotMap& slots = residency_->slots(tier);
+  if (n > slots.size() - slots.quarantined())
+    return Status(Code::kFull, "allocate: more slots than the tier has");
+  Hold* hold = take_hold();
+  if (hold == nullptr) return Status(Code::kBusy, "allocate: space.max_leases leases and tickets are alive");
+  hold->tier = tier;
+  const Status status = fill_hold(*hold, n, options);
+  if (!status.ok()) {
+    let_go(*hold);
+    holds_->give(hold);
+    return status;
+  }
+  hold->state.store(Hold::kDone, std::memory_order_relaxed);
+  kick(tier);
+  return hold;
+}
+
+Status Core::fill_hold(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
+  try {
+    if (hold.entries.capacity() < n) hold.entries.reserve(n);
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kFull, "allocate: no memory for the lease");
+  }
+  return options.slots.empty() ? take_free(hold, n, options) : take_named(hold, options);
+}
+
+Status Core::take_named(Hold& hold, const AllocateOptions& options) noexcept {
+  for (const Slot slot : options.slots) {
+    if (!residency_->slots(hold.tier).claim_held(slot))
+      return Status(Code::kMisuse, "allocate: a named slot is not free");
+    hold.entries.emplace_back().slot = slot;
+  }
+  return Status();
+}
+
+// Slots from the free list until the hold has n; returns how many are still missing.
+std::size_t Core::take_more(Hold& hold, std::uint32_t n) noexcept {
+  std::array<Slot, kBatch> slots;
+  while (hold.entries.size() < n) {
+    const std::size_t want = std::min(slots.size(), n - hold.entries.size());
+    const std::size_t got = residency_->slots(hold.tier).take_held({slots.data(), want});
+    for (std::size_t i = 0; i < got; ++i) hold.entries.emplace_back().slot = slots[i];
+    if (got < want) break;
+  }
+  return n - hold.entries.size();
+}
+
+Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
+  std::size_t missing = take_more(hold, n);
+  const bool forget = options.when_full == WhenFull::kForget;
+  while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget) != 0) {
+    missing = take_more(hold, n);
+  }
+  if (missing == 0) return Status();
+  if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased or being moved");
+  return wait_for_room(hold, n, options);
+}
+
+Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
+  const auto missing_at_first = static_cast<std::uint32_t>(n - hold.entries.size());
+  const std::uint64_t deadline =
+      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, options.timeout.count()));
+  planner_->demand(hold.tier, missing_at_first);
+  Status status;
+  for (;;) {
+    const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
+    std::size_t done = planner_->plan({});
+    if (driver_ == nullptr) done += mover_->round();
+    const bool nothing_comes = done == 0 && mover_->leaving(hold.tier) == 0;
+    if (take_more(hold, n) == 0) break;
+    if (nothing_comes) {
+      status = Status(Code::kFull, "allocate: every slot of the tier is leased");
+      break;
+    }
+    const std::uint64_t now_ns = monotonic_ns();
+    if (now_ns >= deadline || closed()) {
+      status = Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
+      break;
+    }
+    if (driver_ == nullptr) continue;
+    driver_->wake();
+    futex_wait(driver_->progress(), seen, std::min(deadline - now_ns, kLookAgainNs));
+  }
+  planner_->withdraw(hold.tier, missing_at_first);
+  return status;
+}
+
+}  // namespace kelvin

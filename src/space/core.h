@@ -1,0 +1,99 @@
+// Everything behind a Space: the parts, wired together, and the verbs that space.h declares.
+//
+//   open.cc     tiers, links, policy, planner and mover from a config
+//   acquire.cc  match, acquire, expect
+//   allocate.cc allocate, and waiting for room
+//   publish.cc  publish
+//   release.cc  release, drop, reclaim
+//   stats.cc    stats
+//
+// Thread contract: as space.h says.
+// Invariants:
+//   1. `refs_` counts the Space and every Hold in use; the last one gone deletes the Core.
+//   2. Nothing reaches the mover after `close` has begun; holds that are loading then end as kCanceled.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "journal/journal.h"
+#include "kelvin/space.h"
+#include "leases/hold.h"
+#include "mover/driver.h"
+#include "mover/mover.h"
+#include "planner/planner.h"
+#include "table/residency.h"
+#include "topology/topology.h"
+
+namespace kelvin {
+
+class Core {
+ public:
+  static Result<Core*> open(const Config& config, std::string* why, Parts parts);
+  void close() noexcept;  // by the Space's destructor; the Core may live on in leases
+
+  Match match(std::span<const BlockKey> chain) const noexcept;
+  Result<Hold*> acquire(std::span<const BlockKey> chain, TierIndex tier,
+                        const AcquireOptions& options) noexcept;
+  Result<Hold*> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options) noexcept;
+  Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints) noexcept;
+  void release(Hold* hold, const Hints& hints) noexcept;
+  void abandon(Hold* hold) noexcept;
+  Status drop(std::span<const BlockKey> keys, TierIndex tier) noexcept;
+  Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
+  void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead, const Hints& hints) noexcept;
+  Result<std::size_t> poll() noexcept;
+  Status settle(std::chrono::nanoseconds timeout) noexcept;
+  Status wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept;
+  Stats stats() const;
+
+  Layout layout() const noexcept { return layout_; }
+  const Topology& topology() const noexcept { return *topology_; }
+  bool has_tier(TierIndex tier) const noexcept { return tier.value < topology_->tiers(); }
+  bool closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+
+ private:
+  friend class SpaceOpener;
+  Core() = default;
+  ~Core();
+
+  Hold* take_hold() noexcept;
+  static void unref(Core* core) noexcept;
+  std::uint64_t now() const noexcept { return clock_(); }
+  void kick(TierIndex tier) noexcept;  // wakes the mover's thread if `tier` is short of free slots
+
+  bool add_known(Hold& hold, const BlockKey& key, BlockId block, const AcquireOptions& options,
+                 std::size_t i) noexcept;
+  Status fill_hold(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
+  Status take_named(Hold& hold, const AllocateOptions& options) noexcept;
+  Status take_free(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
+  Status wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
+  std::size_t take_more(Hold& hold, std::uint32_t n) noexcept;
+  void meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept;
+  void record_holds(const Hold& hold, EventKind kind, const Hints& hints) noexcept;
+  void let_go(Hold& hold) noexcept;
+
+  // Constant after open.
+  Layout layout_;
+  Config config_;
+  Clock clock_;
+  std::unique_ptr<Topology> topology_;
+  std::unique_ptr<Residency> residency_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<HoldPool> holds_;
+  std::unique_ptr<Mover> mover_;
+  std::unique_ptr<Planner> planner_;
+  std::unique_ptr<Driver> driver_;  // null: the caller polls
+
+  std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> refs_{1};
+
+  std::array<std::atomic<std::uint64_t>, kMaxTiers> hits_{};
+  std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> duplicates_{0};
+};
+
+}  // namespace kelvin

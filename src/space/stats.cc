@@ -1,0 +1,90 @@
+// stats, and the two ways to drive or await the mover: see core.h.
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/futex.h"
+#include "space/core.h"
+
+namespace kelvin {
+
+// Looks at every slot word: exact while nothing moves, a snapshot of many moments otherwise.
+static void count_slots(const SlotMap& slots, TierStats* stats) noexcept {
+  for (std::uint32_t s = 0; s < slots.size(); ++s) {
+    const SlotWord word = slots.word(Slot(s));
+    if (word.state() != SlotState::kResident) continue;
+    ++stats->resident;
+    if (word.pins() != 0) ++stats->leased;
+  }
+}
+
+Stats Core::stats() const {
+  Stats stats;
+  for (std::uint8_t t = 0; t < topology_->tiers(); ++t) {
+    const TierIndex tier(t);
+    const TierInfo& info = topology_->tier(tier).info();
+    const SlotMap& slots = residency_->slots(tier);
+    TierStats& s = stats.tiers.emplace_back();
+    s.name = info.name;
+    s.slots = info.slots;
+    s.slot_bytes = info.slot_bytes;
+    s.free = slots.free_count();
+    s.quarantined = slots.quarantined();
+    count_slots(slots, &s);
+    s.hits = hits_[t].load(std::memory_order_relaxed);
+    const DropCounters& drops = planner_->drops(tier);
+    s.dropped_clean = drops.clean.load(std::memory_order_relaxed);
+    s.dropped_last = drops.last.load(std::memory_order_relaxed);
+    s.dropped_corrupt = drops.corrupt.load(std::memory_order_relaxed);
+    s.online = residency_->online(tier);
+  }
+  for (const auto& edge : topology_->edges())
+    stats.links.push_back(edge->meter.stats(edge->link->info().name));
+  stats.blocks = residency_->table().size();
+  stats.block_capacity = residency_->table().capacity();
+  stats.table_bytes = residency_->table().bytes();
+  for (std::uint8_t t = 0; t < topology_->tiers(); ++t)
+    stats.table_bytes += residency_->slots(TierIndex(t)).bytes();
+  stats.published = published_.load(std::memory_order_relaxed);
+  stats.duplicates = duplicates_.load(std::memory_order_relaxed);
+  stats.load_failures = mover_->load_failures();
+  stats.moves_refused = planner_->refused();
+  stats.leases = holds_->in_use();
+  stats.oldest_lease_ns = holds_->oldest_ns(now());
+  return stats;
+}
+
+Result<std::size_t> Core::poll() noexcept {
+  if (driver_ != nullptr)
+    return Status(Code::kMisuse, "poll: mover.threads is not 0, the mover's thread polls");
+  if (closed()) return Status(Code::kUnavailable, "poll: the space is closed");
+  return mover_->round();
+}
+
+Status Core::settle(std::chrono::nanoseconds timeout) noexcept {
+  const std::uint64_t deadline =
+      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
+  for (;;) {
+    const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
+    std::size_t done = planner_->plan({});
+    if (driver_ == nullptr) done += mover_->round();
+    if (done == 0 && mover_->was_idle()) return Status();
+    if (monotonic_ns() >= deadline) return Status(Code::kTimeout, "settle: moves are still under way");
+    if (driver_ == nullptr) continue;
+    driver_->wake();
+    futex_wait(driver_->progress(), seen, 1'000'000);
+  }
+}
+
+Status Core::wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept {
+  const std::uint64_t deadline =
+      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
+  while (hold.state.load(std::memory_order_acquire) == Hold::kLoading) {
+    if (driver_ == nullptr && !closed() && mover_->round() != 0) continue;
+    const std::uint64_t now_ns = monotonic_ns();
+    if (now_ns >= deadline) return Status(Code::kTimeout, "waiting for blocks: they are still being loaded");
+    if (driver_ != nullptr) futex_wait(hold.state, Hold::kLoading, deadline - now_ns);
+  }
+  return hold.status;
+}
+
+}  // namespace kelvin

@@ -1,0 +1,60 @@
+// Which block has a readable copy where: the table and the slots of all tiers, read and pinned together.
+//
+// Thread contract: any thread, lock-free.
+// Invariants:
+//   1. A readable copy is a slot that a record names and that is kResident with that block, in a tier that
+//      is online.
+//   2. pin() answers a slot only if the block still has the key that the caller looked up: ids are reused.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kelvin/block.h"
+#include "kelvin/policy.h"
+#include "slots/slot_map.h"
+#include "table/table.h"
+
+namespace kelvin {
+
+class Residency {
+ public:
+  Residency(std::unique_ptr<Table> table, std::vector<std::unique_ptr<SlotMap>> slots) noexcept
+      : table_(std::move(table)), slots_(std::move(slots)), online_((1u << slots_.size()) - 1) {}
+
+  Table& table() noexcept { return *table_; }
+  const Table& table() const noexcept { return *table_; }
+  SlotMap& slots(TierIndex tier) noexcept { return *slots_[tier.value]; }
+  const SlotMap& slots(TierIndex tier) const noexcept { return *slots_[tier.value]; }
+  std::size_t tiers() const noexcept { return slots_.size(); }
+
+  bool online(TierIndex tier) const noexcept { return (online_mask() >> tier.value & 1) != 0; }
+  std::uint32_t online_mask() const noexcept { return online_.load(std::memory_order_relaxed); }
+  void set_offline(TierIndex tier) noexcept {
+    online_.fetch_and(~(1u << tier.value), std::memory_order_relaxed);
+  }
+
+  // As Table::find_prefix, and starts loading the words of the slots that will be asked for next.
+  std::size_t find_prefix(std::span<const BlockKey> keys, std::span<BlockId> ids) const noexcept;
+
+  // Bit t: a readable copy in tier t. A snapshot.
+  std::uint32_t readable(BlockId block) const noexcept;
+
+  // The nearest tier (lowest number) with a readable copy; kNoTier if none.
+  TierIndex nearest(BlockId block) const noexcept;
+
+  // Pins the block's copy in `tier`, if it has one there and still is the block of `key`.
+  Slot pin(BlockId block, const BlockKey& key, TierIndex tier) noexcept;
+
+  BlockState state(BlockId block) const noexcept;
+
+ private:
+  std::unique_ptr<Table> table_;                 // constant after construction
+  std::vector<std::unique_ptr<SlotMap>> slots_;  // constant after construction
+  std::atomic<std::uint32_t> online_;            // bit t: tier t is in use
+};
+
+}  // namespace kelvin

@@ -1,0 +1,113 @@
+// What the tests of the NVMe tier share: a directory that goes away, aligned host memory as a tier, mounts.
+//
+// Thread contract: one test, one thread.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "kelvin/tier.h"
+#include "tiers/nvme/nvme_tier.h"
+
+namespace kelvin::nvme {
+
+inline constexpr std::uint64_t kKiB = 1024;
+inline constexpr std::uint64_t kMiB = 1024 * kKiB;
+
+// On the file system of the build, which is a drive where /tmp may be memory.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() : path_(KELVIN_BINARY_DIR "/nvme-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) path_.clear();
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A small file system of its own; works for root only.
+class ScratchMount {
+ public:
+  ScratchMount(const char* type, const char* data)
+      : mounted_(::mount("kelvin-test", directory_.path().c_str(), type, 0, data) == 0) {}
+  ~ScratchMount() {
+    if (mounted_) ::umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+  ScratchMount(const ScratchMount&) = delete;
+  ScratchMount& operator=(const ScratchMount&) = delete;
+
+  bool mounted() const { return mounted_; }
+  std::string file(const std::string& name) const { return directory_.file(name); }
+
+ private:
+  ScratchDirectory directory_;
+  bool mounted_;
+};
+
+// Host memory whose slots consist of `segments` pieces, each in its own run, as in an engine's layers.
+class AlignedTier final : public Tier {
+ public:
+  AlignedTier(std::uint32_t slots, std::uint64_t slot_bytes, std::uint32_t segments = 1,
+              std::uint32_t alignment = 4096) {
+    info_.name = "memory";
+    info_.kind = TierKind::kDram;
+    info_.slots = slots;
+    info_.slot_bytes = slot_bytes;
+    info_.segments = segments;
+    info_.segment_bytes = slot_bytes / segments;
+    info_.alignment = alignment;
+    for (std::uint32_t s = 0; s < segments; ++s) {
+      const std::uint64_t bytes = slots * info_.segment_bytes;
+      runs_.emplace_back(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{4096})));
+      info_.ranges.push_back({runs_.back().get(), bytes});
+    }
+  }
+
+  const TierInfo& info() const noexcept override { return info_; }
+  Address address(Slot slot, std::uint32_t segment) const noexcept override {
+    return {.space = AddressSpace::kHost, .pointer = runs_[segment].get() + slot.value * info_.segment_bytes};
+  }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const noexcept { ::operator delete (p, std::align_val_t{4096}); }
+  };
+  std::vector<std::unique_ptr<std::byte, Free>> runs_;
+  TierInfo info_;
+};
+
+// A tier on `path` with room for `slots` blocks; a failure fails the test and returns null.
+inline std::unique_ptr<NvmeTier> open_tier(const std::string& path, std::uint64_t block_bytes,
+                                           std::uint32_t slots, const LinkSettings& links = {}) {
+  FileConfig config;
+  config.path = path;
+  config.block_bytes = block_bytes;
+  config.capacity_bytes = kDataOffset + slots * block_bytes;
+  config.require_direct = false;
+  std::string why;
+  auto file = BlockFile::open(config, &why);
+  EXPECT_TRUE(file.ok()) << why;
+  if (!file.ok()) return nullptr;
+  return std::make_unique<NvmeTier>("nvme", std::move(file).value(), links);
+}
+
+}  // namespace kelvin::nvme

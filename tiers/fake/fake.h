@@ -1,0 +1,80 @@
+// The tier "fake": the reference implementation of Tier and Link. Plain memory, a link on the space's clock
+// with latency, bandwidth and scripted faults. On a virtual clock a whole space runs on it deterministically.
+//
+// Thread contract: that of Tier and Link.
+// Invariants:
+//   1. Bytes are moved when a copy completes, not when it is submitted: early reading is caught by tests.
+//   2. On one link copies complete in the order of their ready times; a late one is overtaken.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/huge_array.h"
+#include "kelvin/plugin.h"
+#include "tiers/fake/script.h"
+
+namespace kelvin {
+
+extern const TierFactory kFakeTier;
+extern const LinkFactory kFakeLink;
+
+struct FakeSpeed {
+  std::uint64_t latency_ns = 0;
+  std::uint64_t bytes_per_second = 0;  // 0: no limit
+};
+
+class FakeTier final : public Tier {
+ public:
+  // kInvalid, kFull.
+  static Result<std::unique_ptr<FakeTier>> open(const TierContext& context, const FakeSpeed& speed,
+                                                Script script, std::string* why);
+
+  const TierInfo& info() const noexcept override { return info_; }
+  Address address(Slot slot, std::uint32_t segment) const noexcept override;
+
+  const FakeSpeed& speed() const noexcept { return speed_; }
+  const Script& script() const noexcept { return script_; }
+
+ private:
+  FakeTier() = default;
+
+  TierInfo info_;
+  FakeSpeed speed_;
+  Script script_;
+  HugeArray<std::byte> bytes_;
+};
+
+// Joins any two host-addressed tiers of which at least one is a FakeTier; slower and faultier side counts.
+class FakeLink final : public Link {
+ public:
+  FakeLink(const Tier& from, const Tier& to, const FakeTier& fake, Clock clock);
+
+  const LinkInfo& info() const noexcept override { return info_; }
+  std::size_t submit(std::span<const Copy> copies) noexcept override;
+  std::size_t poll(std::span<Completion> done) noexcept override;
+  void cancel_all() noexcept override;
+
+ private:
+  struct Flight {
+    Copy copy;
+    std::uint64_t ready_ns = 0;
+    Fault fault = Fault::kNone;
+  };
+  Completion land(const Flight& flight) noexcept;
+  void carry_out(const Copy& copy, std::uint32_t* checksum) const noexcept;
+
+  static constexpr std::uint32_t kDepth = 64;
+
+  LinkInfo info_;
+  const FakeSpeed speed_;
+  Script script_;
+  Clock clock_;
+  std::vector<Flight> flights_;  // capacity kDepth, reserved
+  std::uint64_t busy_until_ns_ = 0;
+  bool gone_ = false;
+};
+
+}  // namespace kelvin

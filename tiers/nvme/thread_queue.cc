@@ -1,0 +1,160 @@
+// IoQueue by a pool of threads in preadv and pwritev, for places where io_uring is refused.
+//
+// Thread contract: IoQueue's; the workers share waiting_ and done_ under mu_.
+// Invariants:
+//   1. waiting, running and done requests together never exceed the capacity, so no queue overflows.
+//   2. wake_ is signalled after done_ stops being empty, so a result is never left without a readable
+//   wake_fd.
+#include <pthread.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "base/thread_annotations.h"
+#include "tiers/nvme/errors.h"
+#include "tiers/nvme/event_fd.h"
+#include "tiers/nvme/fifo.h"
+#include "tiers/nvme/io_queue.h"
+
+namespace kelvin::nvme {
+namespace {
+
+constexpr std::uint32_t kMaxThreads = 32;  // drives are full of 1 MiB requests long before
+
+std::int32_t perform(const IoRequest& request) noexcept {
+  const auto count = static_cast<int>(request.vector_count);
+  const auto offset = static_cast<off_t>(request.offset);
+  const ssize_t n = request.write ? ::pwritev(request.fd, request.vectors, count, offset)
+                                  : ::preadv(request.fd, request.vectors, count, offset);
+  return n < 0 ? -errno : static_cast<std::int32_t>(n);
+}
+
+// Signals are for the application's own threads: ours start with all of them blocked.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+class ThreadQueue final : public IoQueue {
+ public:
+  explicit ThreadQueue(std::uint32_t capacity) : capacity_(capacity), waiting_(capacity), done_(capacity) {}
+
+  ~ThreadQueue() override {
+    {
+      const MutexLock lock(mu_);
+      waiting_.clear();
+      stopping_ = true;
+    }
+    work_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  Status start(std::string* why) {
+    if (wake_.fd() < 0) {
+      const int error = errno;
+      *why = "an eventfd cannot be had: " + error_text(error) + ": raise the limit of open files (ulimit -n)";
+      return {Code::kUnavailable, "opening a thread queue", error};
+    }
+    const SignalsBlocked blocked;
+    const std::uint32_t count = std::min(capacity_, kMaxThreads);
+    workers_.reserve(count);
+    try {
+      while (workers_.size() < count) workers_.emplace_back([this] { run(); });
+    } catch (const std::system_error& error) {
+      // Fewer are slower, none is a failure.
+      if (!workers_.empty()) return {};
+      *why = "no thread can be started: " + error_text(error.code().value());
+      return {Code::kUnavailable, "opening a thread queue", error.code().value()};
+    }
+    return {};
+  }
+
+  std::size_t submit(std::span<const IoRequest> requests) noexcept override {
+    std::size_t taken = 0;
+    {
+      const MutexLock lock(mu_);
+      taken = std::min<std::size_t>(requests.size(), capacity_ - in_flight_);
+      for (const IoRequest& request : requests.first(taken)) waiting_.push(request);
+      in_flight_ += static_cast<std::uint32_t>(taken);
+    }
+    for (std::size_t i = 0; i < taken; ++i) work_.notify_one();
+    return taken;
+  }
+
+  std::size_t reap(std::span<IoResult> results) noexcept override {
+    wake_.drain();
+    const MutexLock lock(mu_);
+    const std::size_t n = std::min(results.size(), done_.size());
+    for (IoResult& result : results.first(n)) result = done_.pop();
+    in_flight_ -= static_cast<std::uint32_t>(n);
+    return n;
+  }
+
+  void cancel() noexcept override {
+    const MutexLock lock(mu_);
+    while (!waiting_.empty()) finish({waiting_.pop().tag, -ECANCELED});
+  }
+
+  int wake_fd() const noexcept override { return wake_.fd(); }
+  const char* description() const noexcept override { return "threads"; }
+
+ private:
+  void run() noexcept {
+    for (;;) {
+      IoRequest request;
+      {
+        const MutexLock lock(mu_);
+        while (waiting_.empty() && !stopping_) work_.wait(mu_);
+        if (waiting_.empty()) return;
+        request = waiting_.pop();
+      }
+      const IoResult result{request.tag, perform(request)};
+      const MutexLock lock(mu_);
+      finish(result);
+    }
+  }
+
+  void finish(const IoResult& result) noexcept KELVIN_REQUIRES(mu_) {
+    const bool first = done_.empty();
+    done_.push(result);
+    if (first) wake_.signal();
+  }
+
+  // Constant after open.
+  const std::uint32_t capacity_;
+  const EventFd wake_;
+  std::vector<std::thread> workers_;
+
+  Mutex mu_;
+  std::condition_variable_any work_;
+  Fifo<IoRequest> waiting_ KELVIN_GUARDED_BY(mu_);
+  Fifo<IoResult> done_ KELVIN_GUARDED_BY(mu_);
+  std::uint32_t in_flight_ KELVIN_GUARDED_BY(mu_) = 0;
+  bool stopping_ KELVIN_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<IoQueue>> open_thread_queue(const QueueConfig& config, std::string* why) {
+  auto queue = std::make_unique<ThreadQueue>(config.capacity);
+  if (const Status s = queue->start(why); !s.ok()) return s;
+  return Result<std::unique_ptr<IoQueue>>(std::move(queue));
+}
+
+}  // namespace kelvin::nvme

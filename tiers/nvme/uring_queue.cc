@@ -1,0 +1,254 @@
+// IoQueue by io_uring: registered files and buffers, completions run when we ask for them.
+//
+// Thread contract: IoQueue's.
+// Invariants:
+//   1. unsent_ holds, in order, the tags of the entries that lie in the ring and the kernel has not taken.
+//   2. unsent_.size() + in_kernel_ never exceeds the capacity, so neither ring overflows.
+//   3. Once failed_ is set no entry is handed to the kernel any more; the unsent come back with that error.
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "tiers/nvme/buffer_map.h"
+#include "tiers/nvme/errors.h"
+#include "tiers/nvme/event_fd.h"
+#include "tiers/nvme/fifo.h"
+#include "tiers/nvme/io_queue.h"
+
+namespace kelvin::nvme {
+namespace {
+
+// With DEFER_TASKRUN the kernel finishes requests only when the issuing thread asks: no interrupts of it, and
+// a batch at a time. The ring starts disabled, so that the first thread to submit becomes the issuer.
+constexpr unsigned kDeferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                               IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL;
+constexpr unsigned kCooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+
+constexpr std::uint32_t kMaxRefusals = 1000;  // of submission in a row, by a kernel short of memory
+constexpr int kEndingMs = 30'000;             // more than any drive's own time limit for a request
+
+class UringQueue final : public IoQueue {
+ public:
+  explicit UringQueue(const QueueConfig& config)
+      : capacity_(config.capacity),
+        files_(config.files.begin(), config.files.end()),
+        buffers_(config.memory, config.unit_bytes),
+        unsent_(config.capacity) {}
+
+  ~UringQueue() override {
+    if (!open_) return;
+    const bool drained = drain();
+    io_uring_queue_exit(&ring_);
+    if (!drained) await_kernel();
+    if (ended_fd_ >= 0) ::close(ended_fd_);
+  }
+
+  Status open(bool single_issuer, std::string* why) {
+    if (wake_.fd() < 0) return refused(errno, "an eventfd", why);
+    if (const int error = set_up(single_issuer); error != 0) return refused(error, "io_uring_setup", why);
+    open_ = true;
+    if (const int error = register_files(); error != 0) return refused(error, "registering files", why);
+    if (const int error = -io_uring_register_eventfd(&ring_, wake_.fd()); error != 0) {
+      return refused(error, "registering an eventfd", why);
+    }
+    // Memory that cannot be registered (RLIMIT_MEMLOCK, file mappings) is pinned anew for each request.
+    const std::span<const iovec> pieces = buffers_.pieces();
+    fixed_ = !pieces.empty() &&
+             io_uring_register_buffers(&ring_, pieces.data(), static_cast<unsigned>(pieces.size())) == 0;
+    return {};
+  }
+
+  std::size_t submit(std::span<const IoRequest> requests) noexcept override {
+    const std::size_t room = capacity_ - unsent_.size() - in_kernel_;
+    std::size_t taken = 0;
+    while (taken < std::min(requests.size(), room)) {
+      if (failed_ == 0) {
+        io_uring_sqe* entry = io_uring_get_sqe(&ring_);
+        if (entry == nullptr) break;
+        prepare(entry, requests[taken]);
+      }
+      unsent_.push(requests[taken].tag);
+      ++taken;
+    }
+    send();
+    return taken;
+  }
+
+  std::size_t reap(std::span<IoResult> results) noexcept override {
+    // Emptied first: whatever is finished after this makes it readable again.
+    wake_.drain();
+    send();
+    std::size_t n = 0;
+    while (failed_ != 0 && n < results.size() && !unsent_.empty()) results[n++] = {unsent_.pop(), -failed_};
+    if (in_kernel_ == 0) return n;
+
+    constexpr unsigned kPending = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE) & kPending) != 0) io_uring_get_events(&ring_);
+    std::array<io_uring_cqe*, 64> entries{};
+    while (n < results.size()) {
+      const auto want = static_cast<unsigned>(std::min(entries.size(), results.size() - n));
+      const unsigned got = io_uring_peek_batch_cqe(&ring_, entries.data(), want);
+      if (got == 0) break;
+      for (unsigned i = 0; i < got; ++i) results[n++] = {entries[i]->user_data, entries[i]->res};
+      io_uring_cq_advance(&ring_, got);
+      in_kernel_ -= got;
+    }
+    return n;
+  }
+
+  // What the kernel has taken cannot be called back from a drive; what it refused so far it shall not take.
+  void cancel() noexcept override {
+    if (unsent_.empty()) return;
+    failed_ = failed_ != 0 ? failed_ : ECANCELED;
+    wake_.signal();
+  }
+
+  int wake_fd() const noexcept override { return wake_.fd(); }
+
+  const char* description() const noexcept override {
+    if (deferred_) return fixed_ ? "io_uring, deferred, fixed buffers" : "io_uring, deferred";
+    return fixed_ ? "io_uring, fixed buffers" : "io_uring";
+  }
+
+ private:
+  static Status refused(int error, const char* what, std::string* why) {
+    *why = std::string("io_uring is not to be had here (") + what + ": " + error_text(error) +
+           "): allow it (seccomp profile, kernel.io_uring_disabled), or set io = \"threads\"";
+    return {Code::kUnsupported, "opening an io_uring", error};
+  }
+
+  // Returns a positive errno, or 0.
+  int set_up(bool single_issuer) noexcept {
+    // COOP_TASKRUN leaves completions to the submitting thread's next entry into the kernel, which may be far
+    // off where another thread polls: it too needs a single issuer.
+    const std::array<unsigned, 3> wishes = {kDeferred, kCooperative, 0};
+    int error = EINVAL;
+    for (std::size_t i = single_issuer ? 0 : 2; i < wishes.size() && error == EINVAL; ++i) {
+      io_uring_params params{};
+      params.flags = wishes[i];
+      error = -io_uring_queue_init_params(capacity_, &ring_, &params);
+      deferred_ = wishes[i] == kDeferred;
+    }
+    enabled_ = !deferred_;
+    return error;
+  }
+
+  // The files, and behind them the only write end of a pipe: the kernel closes that when the last request of
+  // the ring has ended, even after we have closed the ring.
+  int register_files() {
+    std::array<int, 2> pipe{-1, -1};
+    if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno;
+    std::vector<int> all = files_;
+    all.push_back(pipe[1]);
+    const int error = -io_uring_register_files(&ring_, all.data(), static_cast<unsigned>(all.size()));
+    ::close(pipe[1]);
+    ended_fd_ = pipe[0];
+    return error;
+  }
+
+  void prepare(io_uring_sqe* entry, const IoRequest& request) const noexcept {
+    const auto known = std::ranges::find(files_, request.fd);
+    const bool file_fixed = known != files_.end();
+    const int fd = file_fixed ? static_cast<int>(known - files_.begin()) : request.fd;
+    const iovec& first = *request.vectors;
+    const auto bytes = static_cast<unsigned>(first.iov_len);
+    const int buffer = fixed_ && request.vector_count == 1 ? buffers_.find(first) : -1;
+    if (buffer >= 0 && request.write) {
+      io_uring_prep_write_fixed(entry, fd, first.iov_base, bytes, request.offset, buffer);
+    } else if (buffer >= 0) {
+      io_uring_prep_read_fixed(entry, fd, first.iov_base, bytes, request.offset, buffer);
+    } else if (request.write) {
+      io_uring_prep_writev(entry, fd, request.vectors, request.vector_count, request.offset);
+    } else {
+      io_uring_prep_readv(entry, fd, request.vectors, request.vector_count, request.offset);
+    }
+    io_uring_sqe_set_data64(entry, request.tag);
+    if (file_fixed) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
+  }
+
+  // Hands over what lies in the ring.
+  void send() noexcept {
+    if (failed_ != 0 || unsent_.empty()) return;
+    if (!enabled_) {
+      // Not io_uring_enable_rings: liburing 2.3 declares it, but its shared library lacks it.
+      if (::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0) != 0) {
+        return fail(errno);
+      }
+      enabled_ = true;
+    }
+    while (!unsent_.empty()) {
+      const int n = io_uring_submit(&ring_);
+      if (n > 0) {
+        for (int i = 0; i < n; ++i) unsent_.pop();
+        in_kernel_ += static_cast<std::uint32_t>(n);
+        refusals_ = 0;
+      } else if (n == 0 || n == -EAGAIN || n == -EBUSY) {
+        if (++refusals_ > kMaxRefusals) return fail(EAGAIN);
+        return wake_.signal();  // come again soon
+      } else if (n != -EINTR) {
+        return fail(-n);
+      }
+    }
+  }
+
+  void fail(int error) noexcept {
+    failed_ = error;
+    wake_.signal();
+  }
+
+  // Waits for everything in the kernel. False where this thread may not: it is not the issuer.
+  bool drain() noexcept {
+    while (in_kernel_ > 0) {
+      io_uring_cqe* entry = nullptr;
+      const int error = -io_uring_wait_cqe(&ring_, &entry);
+      if (error == EINTR) continue;
+      if (error != 0) return false;
+      io_uring_cqe_seen(&ring_, entry);
+      --in_kernel_;
+    }
+    return true;
+  }
+
+  // Waits until the kernel has ended the closed ring. Bounded, as a forked child may hold it open.
+  void await_kernel() const noexcept {
+    pollfd ended{ended_fd_, 0, 0};
+    while (::poll(&ended, 1, kEndingMs) < 0 && errno == EINTR) {
+    }
+  }
+
+  // Constant after open.
+  const std::uint32_t capacity_;
+  const std::vector<int> files_;  // registered under their position here
+  const BufferMap buffers_;
+  const EventFd wake_;
+  int ended_fd_ = -1;  // hangs up once the kernel has let go of the ring
+  bool open_ = false;
+  bool fixed_ = false;
+  bool deferred_ = false;
+
+  // The issuer's.
+  io_uring ring_{};
+  bool enabled_ = false;
+  Fifo<std::uint64_t> unsent_;
+  std::uint32_t in_kernel_ = 0;
+  std::uint32_t refusals_ = 0;
+  int failed_ = 0;  // a positive errno
+};
+
+}  // namespace
+
+Result<std::unique_ptr<IoQueue>> open_uring_queue(const QueueConfig& config, std::string* why) {
+  auto queue = std::make_unique<UringQueue>(config);
+  if (const Status s = queue->open(config.single_issuer, why); !s.ok()) return s;
+  return Result<std::unique_ptr<IoQueue>>(std::move(queue));
+}
+
+}  // namespace kelvin::nvme
