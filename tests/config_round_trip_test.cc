@@ -131,7 +131,7 @@ block_bytes = "2MiB"
 block_tokens = 512
 model = "unnamed"
 max_leases = 1024
-ghosts_percent = 25
+ghosts_percent = 10
 prefill_tokens_per_second = 8000.0
 seed = 0
 

@@ -341,21 +341,10 @@ TEST(Config, DeepNestingIsRefusedBeforeItIsParsed) {
 }
 
 TEST(Config, CharactersBeyondAsciiBelongInQuotesAndComments) {
-  EXPECT_EQ(mistake("[space]\nmod\u00e9l = \"m\"\n"),
-            "k.toml:2:4: a character that is not ASCII stands outside of a text; put the text, or the key, "
-            "in quotes");
-  EXPECT_EQ(mistake("[space]\nmodel = \"\u00e9\" \u00a0\n"),
-            "k.toml:2:13: a character that is not ASCII stands outside of a text; put the text, or the key, "
-            "in quotes");
-  EXPECT_EQ(mistake("[space]\nmodel = \"\"\"a\\\n \u00e9\"\"\"\n"),
-            "k.toml:3:2: a character that is not ASCII follows the backslash that ends a line; write the "
-            "text on one line");
-  EXPECT_EQ(mistake("x = 1.\"\u00e9\"\n"),
-            "k.toml:1:8: a character that is not ASCII stands in quotes that directly follow another word; "
-            "put a blank "
-            "before the quotes");
+  EXPECT_THAT(mistake("[space]\nmod\u00e9l = \"m\"\n"), StartsWith("k.toml:2:4: not TOML: "));
+  EXPECT_THAT(mistake("[space]\nmodel = 1\u00e9\n"), HasSubstr("not TOML: "));
   EXPECT_EQ(parsed("\uFEFF# \u00e9\n[space]\nmodel = \"\u00e9\"\n" + kDram).space.model, "\u00e9");
-  EXPECT_EQ(parsed("[space]\nmodel = \"\"\"a\\\n  b\u00e9\"\"\"\n" + kDram).space.model, "ab\u00e9");
+  EXPECT_EQ(parsed("[space]\nmodel = \"\"\"a\\\n  \u00e9\"\"\"\n" + kDram).space.model, "a\u00e9");
 }
 
 TEST(Config, DotsAndBracketsInStringsAndCommentsAreNoNesting) {

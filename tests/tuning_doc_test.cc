@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
@@ -24,7 +25,7 @@ using Rows = std::map<std::string, std::vector<std::string>>;  // by heading
 const std::string kPath = std::string(KELVIN_SOURCE_DIR) + "/docs/tuning.md";
 
 std::string row(const OptionSpec& spec, std::string_view unit) {
-  const std::string what = unit.empty() ? type_words(spec) : fmt::format("{}, {}", type_words(spec), unit);
+  const std::string what = unit.empty() ? type_words(spec) : fmt::format("{} ({})", type_words(spec), unit);
   const std::string fallback = is_required(spec) ? "must be given" : fmt::format("`{}`", example(spec));
   return fmt::format("| `{}` | {} | {} | {} | {} |", spec.name, what, fallback, range_words(spec),
                      spec.reason);
@@ -55,11 +56,13 @@ Rows expected() {
   return rows;
 }
 
-std::string document() {
+std::string text_of(const std::string& path) {
   std::ostringstream text;
-  text << std::ifstream(kPath).rdbuf();
+  text << std::ifstream(path).rdbuf();
   return text.str();
 }
+
+std::string document() { return text_of(kPath); }
 
 // Every table row of a key, and every heading of keys even if it has none.
 Rows documented() {
@@ -104,14 +107,27 @@ TEST(TuningDocument, HasEveryKeyWithItsDefaultRangeAndReasonAndNoOther) {
   }
 }
 
+void expect_good(const std::string& text, const std::string& name) {
+  if (find_tier_factory("nvme") == nullptr && text.find("\"nvme\"") != std::string::npos) return;
+  std::string why;
+  EXPECT_TRUE(parse_config(text, name, &why).ok()) << why << "\n" << text;
+}
+
 TEST(TuningDocument, ShowsExamplesThatAreGoodConfigs) {
   const std::vector<std::string> all = examples();
   ASSERT_GE(all.size(), 2u);
-  for (const std::string& text : all) {
-    if (find_tier_factory("nvme") == nullptr && text.find("\"nvme\"") != std::string::npos) continue;
-    std::string why;
-    EXPECT_TRUE(parse_config(text, "example", &why).ok()) << why << "\n" << text;
+  for (const std::string& text : all) expect_good(text, "docs/tuning.md");
+}
+
+TEST(TuningDocument, StandsBesideExamplesThatAreGoodConfigs) {
+  std::size_t count = 0;
+  for (const auto& file :
+       std::filesystem::directory_iterator(std::string(KELVIN_SOURCE_DIR) + "/docs/examples")) {
+    if (file.path().extension() != ".toml") continue;
+    expect_good(text_of(file.path().string()), file.path().filename().string());
+    ++count;
   }
+  EXPECT_GE(count, 1u);
 }
 
 }  // namespace

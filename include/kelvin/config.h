@@ -77,7 +77,7 @@ struct SpaceConfig {
   std::uint32_t block_tokens = 512;         // only for hashing tokens and for estimates
   std::string model = "unnamed";            // part of the layout: other models' blocks never match
   std::uint32_t max_leases = 1024;          // leases and tickets alive at once; a hard cap
-  std::uint32_t ghosts_percent = 25;        // records beyond the slots, for prefixes with a lost middle
+  std::uint32_t ghosts_percent = 10;        // records beyond the slots, for prefixes with a lost middle
   double prefill_tokens_per_second = 8000;  // for "is loading faster than recomputing?"
   std::uint64_t seed = 0;                   // of the index; 0 = random. Fixed: runs repeat exactly
 };

@@ -56,11 +56,9 @@ void check_capacity(const SpaceConfig& space, const TierConfig& tier, std::size_
 }
 
 void check_records(const Config& config, Problems& problems) {
-  double slots = 0;
-  for (const TierConfig& tier : config.tiers) {
-    slots += static_cast<double>(tier.capacity_bytes / config.space.block_bytes);
-  }
-  if (slots * (1 + config.space.ghosts_percent / 100.0) <= kMaxSlots) return;
+  std::uint64_t slots = 0;
+  for (const TierConfig& tier : config.tiers) slots += tier.capacity_bytes / config.space.block_bytes;
+  if (static_cast<double>(slots) * (1 + config.space.ghosts_percent / 100.0) <= kMaxSlots) return;
   problems.add(
       {},
       fmt::format("[space]: all tiers together hold more than {:.0f} blocks and ghosts; raise block_bytes "

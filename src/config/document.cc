@@ -1,30 +1,15 @@
-// See document.h. The TOML library is compiled in here, header-only and without exceptions, so that a user of
-// the library need not have it and sanitizers see through it.
+// See document.h.
 #include "config/document.h"
-
-#include "config/prescan.h"
-#include "config/units.h"
-
-#undef TOML_HEADER_ONLY
-#undef TOML_SHARED_LIB
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#define TOML_MAX_NESTED_VALUES 16
-// Its assertions are preconditions of the parser's own functions which bad texts such as "[[=" break; the
-// functions then check again and answer with an error. They must neither abort nor become assumptions, which
-// an NDEBUG build makes of them.
-#define TOML_ASSERT(expression) static_assert(true)
-#pragma push_macro("NDEBUG")
-#undef NDEBUG
-#include <toml++/toml.h>
-#pragma pop_macro("NDEBUG")
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <tuple>
 #include <utility>
+
+#include "config/nesting.h"
+#include "config/toml.h"
+#include "config/units.h"
 
 namespace kelvin::config {
 namespace {
@@ -115,9 +100,9 @@ bool read_document(std::string_view text, Document& document, Problems& problems
                  fmt::format("{} bytes are too long for a config: at most {}", text.size(), kMaxTextBytes));
     return false;
   }
-  Place place;
-  if (const char* const complaint = prescan(text, place)) {
-    problems.add(place, complaint);
+  Place deep;
+  if (nested_too_deeply(text, deep)) {
+    problems.add(deep, "keys or brackets nested too deeply; a config needs no more than [[tier]] and a list");
     return false;
   }
   const toml::parse_result parsed = toml::parse(text);

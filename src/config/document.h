@@ -1,6 +1,6 @@
 // Document: a TOML text as plain sections of entries with their places, before anything is known of keys.
 //
-// The only file that knows the TOML library is document.cc.
+// The only files that know the TOML library are toml.h and document.cc.
 // Thread contract: values; pure functions.
 #pragma once
 

@@ -63,7 +63,7 @@ inline constexpr std::array<Key<SpaceConfig>, 7> kSpaceKeys = {{
      &SpaceConfig::max_leases},
     {{"ghosts_percent",
       OptionType::kInteger,
-      "25",
+      "10",
       "records beyond the slots, for prefixes that lost a middle block",
       {},
       0,

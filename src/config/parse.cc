@@ -74,6 +74,7 @@ bool check_entry(const OptionSpec& spec, const Entry& entry, std::string_view wh
 template <class S, std::size_t N>
 std::vector<std::string_view> names_of(const std::array<Key<S>, N>& keys) {
   std::vector<std::string_view> names;
+  names.reserve(N);
   for (const Key<S>& key : keys) names.push_back(key.spec.name);
   return names;
 }

@@ -20,8 +20,11 @@ std::string bound(const OptionSpec& spec, double value) {
     case OptionType::kBytes: return write_bytes(static_cast<std::uint64_t>(value));
     case OptionType::kDuration: return write_duration(static_cast<std::uint64_t>(value));
     case OptionType::kInteger: return fmt::format("{}", static_cast<std::int64_t>(value));
-    default: return is_share(spec) ? write_share(value) : write_real(value);
+    default: break;
   }
+  if (is_share(spec)) return write_share(value);
+  const bool whole = value == std::trunc(value) && std::abs(value) < 1e15;
+  return whole ? fmt::format("{}", static_cast<std::int64_t>(value)) : write_real(value);
 }
 
 std::string range_problem(const OptionSpec& spec, std::string_view text, double value) {
