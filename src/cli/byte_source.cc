@@ -65,7 +65,7 @@ Status ByteSource::refill(std::string* why) {
   const std::size_t kept = unread_.size();
   if (chunk_.empty()) chunk_.resize(kChunkBytes);
   assert(kept < chunk_.size());
-  std::memmove(chunk_.data(), unread_.data(), kept);
+  if (kept != 0) std::memmove(chunk_.data(), unread_.data(), kept);
   ssize_t got = 0;
   do {
     got = ::read(fd_, chunk_.data() + kept, chunk_.size() - kept);

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr TierIndex kCompute{0};
 constexpr auto kPatience = 30s;      // for room in tier 0, before blocks are forgotten to make it
 constexpr auto kTicketLimit = 120s;  // a ticket that takes longer is a bug worth a message
+constexpr auto kSlice = 250ms;       // of that, between looks for an interrupt
 constexpr auto kSettle = 10s;
 constexpr std::size_t kMaxFindings = 5;
 
@@ -194,9 +195,10 @@ Status Replay::compute(const Hints& hints, std::size_t first, Lease& fresh, std:
 
 // Leaves `fresh` with as many slots as can be had, up to `wanted`.
 Status Replay::allocate(std::uint32_t wanted, Lease& fresh, std::string* why) {
+  const auto deadline = WallClock::now() + kPatience;
   AllocateOptions options;
   options.when_full = WhenFull::kWait;
-  options.timeout = kPatience;
+  options.timeout = kSlice;
   while (wanted > 0) {
     auto lease = space_->allocate(wanted, kCompute, options);
     if (lease.ok()) {
@@ -204,12 +206,12 @@ Status Replay::allocate(std::uint32_t wanted, Lease& fresh, std::string* why) {
       return {};
     }
     const Code code = lease.status().code();
-    if (code == Code::kBusy && options.when_full == WhenFull::kWait && !interrupted()) {
-      options.when_full = WhenFull::kForget;
-    } else if (code == Code::kFull || code == Code::kBusy) {
+    if (code != Code::kBusy && code != Code::kFull) return failed(lease.status(), "allocate", why);
+    if (interrupted()) return {};
+    if (code == Code::kFull || options.when_full == WhenFull::kForget) {
       wanted /= 2;
-    } else {
-      return failed(lease.status(), "allocate", why);
+    } else if (WallClock::now() >= deadline) {
+      options.when_full = WhenFull::kForget;
     }
   }
   return {};

@@ -34,6 +34,8 @@ class Journal {
 
   // A ring is half full: whoever drains should be woken.
   bool pressing() const noexcept;
+  // Nothing was pushed that has not been drained, as of some moment during the call.
+  bool empty() const noexcept;
 
  private:
   static constexpr std::size_t kRings = 8;  // threads beyond share rings

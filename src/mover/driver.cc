@@ -45,19 +45,15 @@ void Driver::stop() noexcept {
 }
 
 void Driver::wake() noexcept {
-  // Sequentially consistent with sleep(): either this sees `sleeping_` or the thread sees the new work.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!sleeping_.load(std::memory_order_relaxed)) return;
+  // Sequentially consistent with sleep(): either this sees `sleeping_` or the thread sees the new mail.
+  if (!sleeping_.load(std::memory_order_seq_cst)) return;
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
 }
 
 void Driver::run() noexcept {
-  std::vector<pollfd> fds;
-  fds.push_back({wake_fd_, POLLIN, 0});
-  for (const auto& edge : topology_.edges()) {
-    if (edge->link->info().wake_fd >= 0) fds.push_back({edge->link->info().wake_fd, POLLIN, 0});
-  }
+  std::vector<pollfd> fds(1 + topology_.edges().size(), pollfd{-1, POLLIN, 0});
+  fds[0].fd = wake_fd_;
   while (!stopping_.load(std::memory_order_acquire)) {
     const std::size_t done = mover_.round();
     if (done != 0) {
@@ -73,9 +69,12 @@ void Driver::run() noexcept {
 }
 
 void Driver::sleep(std::vector<pollfd>& fds) noexcept {
-  sleeping_.store(true, std::memory_order_relaxed);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (!mover_.has_mail() && !stopping_.load(std::memory_order_relaxed)) {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (!mover_.has_mail() && !stopping_.load(std::memory_order_seq_cst)) {
+    // Only the links with copies in flight: nobody polls the others, so what makes their fd readable stays there.
+    for (std::size_t e = 0; e + 1 < fds.size(); ++e) {
+      fds[e + 1].fd = mover_.in_flight(e) ? topology_.edges()[e]->link->info().wake_fd : -1;
+    }
     const timespec timeout{0, mover_.must_poll() ? kPollNs : kIdleNs};
     if (::ppoll(fds.data(), fds.size(), &timeout, nullptr) > 0 && (fds[0].revents & POLLIN) != 0) {
       std::uint64_t count = 0;

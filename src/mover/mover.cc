@@ -17,7 +17,7 @@ Mover::Mover(Residency& residency, Topology& topology, HoldPool& holds, Clock& c
       links_(topology.edges().size()) {
   free_moves_.reserve(config.queue);
   for (std::uint32_t n = config.queue; n-- > 0;) free_moves_.push_back(n);
-  departures_.reserve(config.queue);
+  departures_.reserve(3 * static_cast<std::size_t>(config.queue));  // of one round at most
   for (std::size_t i = 0; i < links_.size(); ++i) {
     Topology::Edge* edge = topology.edges()[i].get();
     links_[i].edge = edge;
@@ -40,13 +40,15 @@ std::size_t Mover::round() noexcept {
     plan = plan || starved_[t] != 0 || !residency_.online(tier) ||
            (!residency_.slots(tier).adopted() && planner_->short_of(tier, leaving(tier)));
   }
-  if (plan || planner_->pressing()) done += relieve_starved();
+  // In quiet moments the policy hears the news: it may want to save, prefetch or write behind.
+  if (plan || planner_->pressing() || (done == 0 && planner_->has_news())) done += relieve_starved();
   was_idle_.store(idle(), std::memory_order_release);
   return done;
 }
 
 bool Mover::idle() const noexcept {
-  return !has_mail() && free_moves_.size() == moves_.size() && expanding_first_ == nullptr;
+  return !has_mail() && free_moves_.size() == moves_.size() && expanding_first_ == nullptr &&
+         departures_.empty();
 }
 
 bool Mover::must_poll() const noexcept {

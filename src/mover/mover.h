@@ -54,14 +54,17 @@ class Mover final : public MoveSink {
 
   // Something has been handed in that no round has seen.
   bool has_mail() const noexcept {
-    return inbox_.load(std::memory_order_acquire) != nullptr ||
-           planned_count_.load(std::memory_order_acquire) != 0;
+    // Sequentially consistent with Driver::wake, as are the stores.
+    return inbox_.load(std::memory_order_seq_cst) != nullptr ||
+           planned_count_.load(std::memory_order_seq_cst) != 0;
   }
   // Nothing is queued or under way (the driving thread's view), and what the last round left (any thread's).
   bool idle() const noexcept;
   bool was_idle() const noexcept { return !has_mail() && was_idle_.load(std::memory_order_acquire); }
   // Copies are in flight on a link that has no wake_fd: somebody has to poll.
   bool must_poll() const noexcept;
+  // Copies are in flight on this link (its place among the topology's edges). The driving thread's.
+  bool in_flight(std::size_t edge) const noexcept { return links_[edge].in_flight != 0; }
 
   // Ends everything with kCanceled as soon as links allow. Precondition: nothing is handed in any more.
   void cancel() noexcept;
@@ -102,6 +105,8 @@ class Mover final : public MoveSink {
   std::size_t submit_staged(LinkState& link, std::size_t count) noexcept;
   std::size_t unblock() noexcept;
   std::size_t relieve_starved() noexcept;
+  std::uint32_t queued_loads(TierIndex tier) const noexcept;
+  std::size_t give_up_on(TierIndex tier) noexcept;
 
   // mover_complete.cc
   std::size_t poll_links() noexcept;
@@ -130,6 +135,7 @@ class Mover final : public MoveSink {
   LinkState& link_of(const ActiveMove& move) noexcept;
 
   static constexpr std::size_t kBatch = 64;
+  static constexpr std::uint64_t kShutNs = 10'000'000;  // a full tier takes no planned moves for so long
 
   // Constant after construction.
   Residency& residency_;
@@ -148,6 +154,7 @@ class Mover final : public MoveSink {
   std::array<std::atomic<std::uint32_t>, kMaxTiers> pending_to_{};  // planned moves not ended, by destination
   std::array<std::atomic<std::uint32_t>, kMaxTiers>
       leaving_{};  // of these, those that will free a slot, by source
+  std::array<std::atomic<std::uint64_t>, kMaxTiers> shut_until_ns_{};  // see give_up_on
   std::atomic<std::uint64_t> load_failures_{0};
   std::atomic<bool> was_idle_{true};  // false before mail is taken in, so that work is never out of sight
 

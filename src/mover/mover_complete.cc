@@ -58,9 +58,8 @@ Status Mover::verify(const ActiveMove& move, const Completion& completion) noexc
 void Mover::arrive(std::uint32_t n) noexcept {
   ActiveMove& move = moves_[n];
   SlotMap& slots = residency_.slots(move.next);
-  const bool last = move.next == move.to;
-  const std::uint32_t waiters = waiters_in(move, move.next);
-  slots.filled(move.target, move.block, waiters + (last ? 0 : 1));
+  // One more pin, the move's own: nobody can drop the copy before its arrival is on record.
+  slots.filled(move.target, move.block, waiters_in(move, move.next) + 1);
   Event event;
   event.kind = EventKind::kArrive;
   event.tier = move.next;
@@ -68,7 +67,8 @@ void Mover::arrive(std::uint32_t n) noexcept {
   event.time_ns = clock_();
   planner_->record({&event, 1});
   answer_waiters(move, move.next, move.target);
-  if (last) {
+  if (move.next == move.to) {
+    slots.unpin(move.target);
     move.target = Slot{};
     end(n, Status());
     return;
@@ -107,8 +107,11 @@ void Mover::advance(std::uint32_t n) noexcept {
   enqueue(n);
 }
 
-// Whose device failed: the one that is not plain memory; between two of a kind, the farther one.
+// Whose device failed: the one that is offline already, else the one that is not plain memory; between two of
+// a kind, the farther one.
 TierIndex Mover::blamed(const ActiveMove& move) const noexcept {
+  if (!residency_.online(move.next)) return move.next;
+  if (!residency_.online(move.at)) return move.at;
   const bool from_device = topology_.tier(move.at).info().space != AddressSpace::kHost;
   const bool to_device = topology_.tier(move.next).info().space != AddressSpace::kHost;
   if (from_device != to_device) return from_device ? move.at : move.next;
@@ -191,7 +194,9 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
   ActiveMove& move = moves_[n];
   give_up_target(move, false);
   const BlockKey key = residency_.table().record(move.block).key();
-  if (!status.ok()) fail_waiters(move, status);
+  // After a change of source the route may have left out a place where somebody waited.
+  fail_waiters(move,
+               status.ok() ? Status(Code::kBusy, "loading a block: it took another way; ask again") : status);
   residency_.slots(move.at).unpin(move.source);
   for (std::uint32_t bad = move.failed_at; bad != 0; bad &= bad - 1) {
     const TierIndex tier(static_cast<std::uint8_t>(std::countr_zero(bad)));

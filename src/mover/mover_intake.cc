@@ -12,7 +12,7 @@ bool Mover::accept(const PlannedMove& planned) noexcept {
     const std::uint32_t count = planned_count_.load(std::memory_order_relaxed);
     if (count == planned_.size()) return false;
     planned_[(planned_first_ + count) % planned_.size()] = planned;
-    planned_count_.store(count + 1, std::memory_order_release);
+    planned_count_.store(count + 1, std::memory_order_seq_cst);
   }
   pending_to_[move.to.value].fetch_add(1, std::memory_order_relaxed);
   if (!move.keep_source) leaving_[move.from.value].fetch_add(1, std::memory_order_relaxed);
@@ -20,6 +20,7 @@ bool Mover::accept(const PlannedMove& planned) noexcept {
 }
 
 std::uint32_t Mover::room(TierIndex tier) const noexcept {
+  if (clock_() < shut_until_ns_[tier.value].load(std::memory_order_relaxed)) return 0;
   // Twice what may be under way at once: the links never run dry between two plans.
   const std::uint32_t limit = 2 * config_.write_depth;
   const std::uint32_t pending = pending_to_[tier.value].load(std::memory_order_relaxed);
@@ -72,7 +73,7 @@ void Mover::load(Hold* hold) noexcept {
   Hold* head = inbox_.load(std::memory_order_relaxed);
   do {
     hold->next = head;
-  } while (!inbox_.compare_exchange_weak(head, hold, std::memory_order_release, std::memory_order_relaxed));
+  } while (!inbox_.compare_exchange_weak(head, hold, std::memory_order_seq_cst, std::memory_order_relaxed));
 }
 
 std::size_t Mover::take_holds() noexcept {

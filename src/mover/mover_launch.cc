@@ -136,29 +136,51 @@ std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
   return taken;
 }
 
-// Tiers in which moves found no slot: plan for them; what nothing can be done about is ended, so that nobody
-// waits for ever.
+// Tiers in which moves found no slot: plan for them. Where nothing will come of that, a load may cost the
+// coldest blocks, and what nothing can be done about is ended, so that nobody waits for ever.
 std::size_t Mover::relieve_starved() noexcept {
   std::size_t done = planner_->plan(starved_);
   for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
     const TierIndex tier(t);
     if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0 || leaving(tier) != 0) continue;
-    for (LinkState& link : links_) {
-      if (link.edge->to != tier) continue;
-      for (MoveList& queue : link.queues) {
-        for (std::uint32_t left = queue.size(); left > 0; --left) {
-          const std::uint32_t n = queue.pop(moves_);
-          if (moves_[n].target) {
-            queue.push(moves_, n);
-            continue;
-          }
-          end(n, Status(Code::kFull, "loading a block: every slot of the tier is leased"));
-          ++done;
-        }
-      }
+    const std::uint32_t loads = queued_loads(tier);
+    if (loads != 0 && planner_->make_room(tier, loads, true) != 0) {
+      ++done;
+    } else {
+      done += give_up_on(tier);
     }
   }
   return done;
+}
+
+std::uint32_t Mover::queued_loads(TierIndex tier) const noexcept {
+  std::uint32_t loads = 0;
+  for (const LinkState& link : links_) {
+    if (link.edge->to == tier) loads += link.queues[static_cast<std::size_t>(Urgency::kDemand)].size();
+  }
+  return loads;
+}
+
+// Every slot of the tier is leased: ends the moves that wait for one, and takes no planned ones for a while,
+// for they would end the same way again and again.
+std::size_t Mover::give_up_on(TierIndex tier) noexcept {
+  shut_until_ns_[tier.value].store(clock_() + kShutNs, std::memory_order_relaxed);
+  std::size_t ended = 0;
+  for (LinkState& link : links_) {
+    if (link.edge->to != tier) continue;
+    for (MoveList& queue : link.queues) {
+      for (std::uint32_t left = queue.size(); left > 0; --left) {
+        const std::uint32_t n = queue.pop(moves_);
+        if (moves_[n].target) {
+          queue.push(moves_, n);
+          continue;
+        }
+        end(n, Status(Code::kFull, "loading a block: every slot of the tier is leased"));
+        ++ended;
+      }
+    }
+  }
+  return ended;
 }
 
 }  // namespace kelvin

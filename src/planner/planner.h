@@ -93,8 +93,9 @@ class Planner {
     return residency_.slots(tier).free_count() + leaving <
            free_ahead_[tier.value] + demand_[tier.value].load(std::memory_order_relaxed);
   }
-  // Events pile up.
+  // Events pile up; there are events that the policy has not seen.
   bool pressing() const noexcept { return journal_.pressing(); }
+  bool has_news() const noexcept { return !journal_.empty(); }
   std::uint32_t free_ahead(TierIndex tier) const noexcept { return free_ahead_[tier.value]; }
 
   const DropCounters& drops(TierIndex tier) const noexcept { return drops_[tier.value]; }

@@ -9,24 +9,19 @@
 namespace kelvin {
 namespace {
 
-constexpr std::size_t kBatch = 64;  // keys looked up before their slots are touched
+constexpr std::size_t kBatch = Residency::kLocateBatch;  // keys looked up before their slots are touched
 
 }  // namespace
 
 Match Core::match(std::span<const BlockKey> chain) const noexcept {
   Match match;
-  std::array<BlockId, kBatch> ids;
+  std::array<TierIndex, kBatch> tiers;
   for (std::size_t first = 0; first < chain.size(); first += kBatch) {
     const std::size_t count = std::min(kBatch, chain.size() - first);
-    const std::size_t known = residency_->find_prefix(chain.subspan(first, count), ids);
-    std::size_t i = 0;
-    for (; i < known; ++i) {
-      const TierIndex tier = residency_->nearest(ids[i]);
-      if (!tier) break;
-      ++match.in_tier[tier.value];
-    }
-    match.blocks += static_cast<std::uint32_t>(i);
-    if (i < count) break;
+    const std::size_t known = residency_->locate(chain.subspan(first, count), tiers);
+    for (std::size_t i = 0; i < known; ++i) ++match.in_tier[tiers[i].value];
+    match.blocks += static_cast<std::uint32_t>(known);
+    if (known < count) break;
   }
   for (std::uint8_t t = 1; t < topology_->tiers(); ++t) {
     match.load_ns += topology_->move_ns(TierIndex(t), TierIndex(0), match.in_tier[t]);
@@ -47,7 +42,11 @@ bool Core::add_known(Hold& hold, const BlockKey& key, BlockId block, const Acqui
   entry.slot = residency_->pin(block, key, hold.tier);
   if (entry.slot) return true;
   const bool has_room = !topology_->tier(hold.tier).info().adopted || !options.into.empty();
-  for (std::uint32_t mask = has_room ? residency_->readable(block) : 0; mask != 0; mask &= mask - 1) {
+  const std::uint32_t readable = residency_->readable(block);
+  if (!has_room && readable != 0) {
+    hold.status = Status(Code::kInvalid, "acquire: blocks have to be loaded, but `into` names no slots");
+  }
+  for (std::uint32_t mask = has_room ? readable : 0; mask != 0; mask &= mask - 1) {
     const TierIndex from(static_cast<std::uint8_t>(std::countr_zero(mask)));
     entry.slot = residency_->pin(block, key, from);
     if (!entry.slot) continue;

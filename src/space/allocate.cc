@@ -21,6 +21,7 @@ Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOpti
   if (adopted ? options.slots.size() != n : !options.slots.empty()) {
     return Status(Code::kInvalid, "allocate: `slots` names as many slots as asked for, of an adopted tier");
   }
+  if (!residency_->online(tier)) return Status(Code::kUnavailable, "allocate: the tier is offline");
   const SlotMap& slots = residency_->slots(tier);
   if (n > slots.size() - slots.quarantined())
     return Status(Code::kFull, "allocate: more slots than the tier has");
@@ -75,7 +76,9 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
     missing = take_more(hold, n);
   }
   if (missing == 0) return Status();
-  if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased or being moved");
+  if (forget && mover_->leaving(hold.tier) != 0)
+    return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
+  if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased");
   return wait_for_room(hold, n, options);
 }
 

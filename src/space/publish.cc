@@ -48,6 +48,9 @@ void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcep
   }
   slots.publish(entry.slot, entry.block);
   entry.kind = HoldEntry::Kind::kLeased;
+  Event event = event_of(EventKind::kArrive, hold.tier, Hints{}, now());
+  event.block = entry.block;
+  planner_->record({&event, 1});
 }
 
 Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first,
@@ -57,6 +60,7 @@ Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t fi
   if (chain.size() != first + hold.entries.size()) {
     return Status(Code::kInvalid, "publish: the chain must end with the lease's last slot");
   }
+  if (!residency_->online(hold.tier)) return Status(Code::kUnavailable, "publish: the tier is offline");
   hold.published = true;
   Table& table = residency_->table();
   for (std::size_t i = 0; i < std::min(kAhead, hold.entries.size()); ++i) table.prefetch(chain[first + i]);

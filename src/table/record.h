@@ -34,10 +34,10 @@ struct alignas(64) BlockRecord {
   bool holds(const BlockKey& key) const noexcept {
     const std::uint16_t before = state.load(std::memory_order_acquire);
     if ((before & kLive) == 0) return false;
+    // Acquire loads: what follows is not read before them, and a new key brings the new state along.
     const bool same =
-        key_hi.load(std::memory_order_relaxed) == key.hi && key_lo.load(std::memory_order_relaxed) == key.lo;
-    std::atomic_thread_fence(std::memory_order_acquire);
-    constexpr std::uint16_t mask = static_cast<std::uint16_t>(~kChecksumKnown);
+        key_hi.load(std::memory_order_acquire) == key.hi && key_lo.load(std::memory_order_acquire) == key.lo;
+    constexpr auto mask = static_cast<std::uint16_t>(~kChecksumKnown);
     return same && ((state.load(std::memory_order_relaxed) ^ before) & mask) == 0;
   }
 

@@ -1,6 +1,9 @@
 // See residency.h.
 #include "table/residency.h"
 
+#include <bit>
+#include <cassert>
+
 namespace kelvin {
 
 std::size_t Residency::find_prefix(std::span<const BlockKey> keys, std::span<BlockId> ids) const noexcept {
@@ -13,6 +16,34 @@ std::size_t Residency::find_prefix(std::span<const BlockKey> keys, std::span<Blo
       slots_[t]->prefetch(slot);
       break;  // the nearest is what is looked at first, and mostly last
     }
+  }
+  return known;
+}
+
+std::uint32_t Residency::named(BlockId block) const noexcept {
+  const BlockRecord& record = table_->record(block);
+  std::uint32_t mask = 0;
+  for (std::uint8_t t = 0; t < slots_.size(); ++t) {
+    if (record.copy(TierIndex(t))) mask |= 1u << t;
+  }
+  return mask;
+}
+
+std::size_t Residency::locate(std::span<const BlockKey> keys, std::span<TierIndex> tiers) const noexcept {
+  assert(keys.size() <= kLocateBatch && tiers.size() >= keys.size());
+  std::array<BlockId, kLocateBatch> ids;
+  const std::size_t known = table_->find_prefix(keys, ids);
+  const std::uint32_t online = online_mask();
+  for (std::size_t i = 0; i < known; ++i) {
+    const std::uint32_t mask = named(ids[i]);
+    const TierIndex first(static_cast<std::uint8_t>(std::countr_zero(mask)));
+    tiers[i] = (mask & (mask - 1)) == 0 && (mask & online) != 0 ? first : kNoTier;
+    if (tiers[i] || mask == 0) continue;
+    if (const Slot slot = table_->record(ids[i]).copy(first)) slots_[first.value]->prefetch(slot);
+  }
+  for (std::size_t i = 0; i < known; ++i) {
+    if (!tiers[i]) tiers[i] = nearest(ids[i]);
+    if (!tiers[i]) return i;
   }
   return known;
 }

@@ -40,6 +40,13 @@ class Residency {
   // As Table::find_prefix, and starts loading the words of the slots that will be asked for next.
   std::size_t find_prefix(std::span<const BlockKey> keys, std::span<BlockId> ids) const noexcept;
 
+  // As find_prefix, but ends before the first block without a readable copy, and answers with the nearest
+  // tier of each. Where a block has one copy only, its slot is not looked at, which saves a cache miss: what
+  // is still being filled has its source beside it. A copy that is being dropped may thus still be counted.
+  // Precondition: keys.size() <= kLocateBatch, tiers.size() >= keys.size().
+  static constexpr std::size_t kLocateBatch = 64;
+  std::size_t locate(std::span<const BlockKey> keys, std::span<TierIndex> tiers) const noexcept;
+
   // Bit t: a readable copy in tier t. A snapshot.
   std::uint32_t readable(BlockId block) const noexcept;
 
@@ -52,6 +59,8 @@ class Residency {
   BlockState state(BlockId block) const noexcept;
 
  private:
+  std::uint32_t named(BlockId block) const noexcept;  // bit t: the record names a slot of tier t
+
   std::unique_ptr<Table> table_;                 // constant after construction
   std::vector<std::unique_ptr<SlotMap>> slots_;  // constant after construction
   std::atomic<std::uint32_t> online_;            // bit t: tier t is in use

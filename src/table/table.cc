@@ -24,8 +24,8 @@ Result<std::unique_ptr<Table>> Table::make(std::uint32_t capacity, std::uint64_t
 void Table::begin(BlockId id, const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
                   Slot slot) noexcept {
   BlockRecord& r = record(id);
-  r.key_hi.store(key.hi, std::memory_order_relaxed);
-  r.key_lo.store(key.lo, std::memory_order_relaxed);
+  r.key_hi.store(key.hi, std::memory_order_release);  // pairs with BlockRecord::holds
+  r.key_lo.store(key.lo, std::memory_order_release);
   r.parent.store(parent.value, std::memory_order_relaxed);
   r.children.store(0, std::memory_order_relaxed);
   r.depth.store(static_cast<std::uint16_t>(std::min(depth, BlockRecord::kMaxDepth)),

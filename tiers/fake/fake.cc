@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "checksum/crc32c.h"
 
@@ -103,6 +104,7 @@ Completion FakeLink::land(const Flight& flight) noexcept {
   } else if (gone_) {
     completion.status = Status(Code::kUnavailable, "copying over a fake link", ENODEV);
   } else if (flight.fault == Fault::kError || flight.fault == Fault::kShort) {
+    if (flight.fault == Fault::kShort) carry_out_half(flight.copy);
     completion.status = Status(Code::kIo, "copying over a fake link", EIO);
   } else if (flight.fault == Fault::kFull) {
     completion.status = Status(Code::kFull, "copying over a fake link", ENOSPC);
@@ -114,6 +116,11 @@ Completion FakeLink::land(const Flight& flight) noexcept {
     }
   }
   return completion;
+}
+
+void FakeLink::carry_out_half(const Copy& copy) const noexcept {
+  const std::uint64_t bytes = std::min(info_.from->info().segment_bytes, info_.to->info().segment_bytes);
+  std::memcpy(info_.to->address(copy.to, 0).pointer, info_.from->address(copy.from, 0).pointer, bytes / 2);
 }
 
 // At most one side has segments: one of them is a FakeTier, which has one.

@@ -65,6 +65,7 @@ class FakeLink final : public Link {
   };
   Completion land(const Flight& flight) noexcept;
   void carry_out(const Copy& copy, std::uint32_t* checksum) const noexcept;
+  void carry_out_half(const Copy& copy) const noexcept;
 
   static constexpr std::uint32_t kDepth = 64;
 
