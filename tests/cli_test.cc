@@ -119,7 +119,7 @@ TEST_F(Command, ConfigCheckRefusesAMistakeWithItsPlace) {
   const Outcome got =
       kelvin("config check " + write("bad.toml", std::string(kTwoTiers) + "capacty = \"1GiB\"\n"));
   EXPECT_EQ(got.code, 1);
-  EXPECT_THAT(got.err, HasSubstr("bad.toml:14"));
+  EXPECT_THAT(got.err, HasSubstr("bad.toml:13"));
   EXPECT_THAT(got.err, HasSubstr("capacty"));
   EXPECT_EQ(kelvin("config check " + folder_ + "/absent.toml").code, 1);
 }

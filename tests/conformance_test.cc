@@ -6,6 +6,7 @@
 
 #include "conformance_link.h"
 #include "conformance_tier.h"
+#include "tiers/fake/fake.h"
 #include "tiers/host/adopted_tier.h"
 #include "tiers/host/host_link.h"
 #include "tiers/host/host_tier.h"
@@ -115,10 +116,61 @@ std::unique_ptr<LinkRig> make_resegmented(std::string* missing) {
   return host_rig(open_engine("fine", 32, 0, missing), open_engine("coarse", 4, 3, missing));
 }
 
+// --- fake: on virtual time, which passes when nothing else happens ---
+
+std::unique_ptr<FakeTier> open_fake(const std::string& name, const std::string& faults,
+                                    std::string* missing) {
+  SpaceConfig space;
+  space.block_bytes = kBlock;
+  TierConfig tier;
+  tier.name = name;
+  tier.kind = "fake";
+  tier.capacity_bytes = kSlots * kBlock;
+  auto script = Script::parse(faults, missing);
+  EXPECT_TRUE(script.ok()) << *missing;
+  if (!script.ok()) return nullptr;
+  auto made = FakeTier::open({space, tier}, {.latency_ns = 80'000, .bytes_per_second = 1'000'000'000},
+                             std::move(script).value(), missing);
+  EXPECT_TRUE(made.ok()) << *missing;
+  return made.ok() ? std::move(made).value() : nullptr;
+}
+
+std::unique_ptr<TierRig> make_fake(std::string* missing) {
+  return tier_rig(open_fake("fake", "", missing), kSlots * kBlock);
+}
+
+struct FakeRig final : LinkRig {
+  std::uint64_t now_ns = 1;
+  void wait() override { now_ns += 20'000; }
+};
+
+std::unique_ptr<LinkRig> fake_rig(std::unique_ptr<FakeTier> fake, std::unique_ptr<Tier> host, bool reads) {
+  if (fake == nullptr || host == nullptr) return nullptr;
+  auto rig = std::make_unique<FakeRig>();
+  const Clock clock = [now = &rig->now_ns] { return *now; };
+  const FakeTier& speed = *fake;
+  rig->from = reads ? std::unique_ptr<Tier>(std::move(fake)) : std::move(host);
+  rig->to = reads ? std::move(host) : std::unique_ptr<Tier>(std::move(fake));
+  rig->link = std::make_unique<FakeLink>(*rig->from, *rig->to, speed, clock);
+  return rig;
+}
+
+std::unique_ptr<LinkRig> make_fake_read(std::string* missing) {
+  return fake_rig(open_fake("fake", "", missing), open_engine("engine", 8, 64, missing), true);
+}
+
+std::unique_ptr<LinkRig> make_fake_reordering(std::string* missing) {
+  return fake_rig(open_fake("fake", "late/3", missing), open_dram("dram", kBlock, kSlots * kBlock, missing),
+                  false);
+}
+
+KELVIN_TIER_CONFORMS(Fake, make_fake);
 KELVIN_TIER_CONFORMS(Dram, make_dram);
 KELVIN_TIER_CONFORMS(DramOddBlocks, make_odd_dram);
 KELVIN_TIER_CONFORMS(Adopted, make_adopted);
 
+KELVIN_LINK_CONFORMS(FakeRead, make_fake_read);
+KELVIN_LINK_CONFORMS(FakeReordering, make_fake_reordering);
 KELVIN_LINK_CONFORMS(HostContiguous, make_contiguous);
 KELVIN_LINK_CONFORMS(HostOddBlocks, make_odd);
 KELVIN_LINK_CONFORMS(HostGather, make_gather);

@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
@@ -153,13 +155,16 @@ TEST(Replay, EndsAtItsLimitOverAllTraces) {
 }
 
 TEST(Replay, RefusesAFirstTierThatIsNotHostMemory) {
-  Config config = config_of(64, 0, 0);
+  const std::string path =
+      testing::TempDir() + "kelvin_replay_test." + std::to_string(::getpid()) + ".blocks";
+  Config config = config_of(2048, 0, 0);
   config.tiers[0].kind = "nvme";
-  config.tiers[0].options.push_back({"path", testing::TempDir() + "kelvin_replay_test.blocks", 0, 0});
+  config.tiers[0].options.push_back({"path", path, 0, 0});
   config.tiers[0].options.push_back({"direct", "auto", 0, 0});
   std::string why;
   EXPECT_FALSE(Replay::open(config, {}, &why).ok());
-  EXPECT_THAT(why, HasSubstr("near"));
+  EXPECT_THAT(why, HasSubstr("tier 'near'"));
+  std::remove(path.c_str());
 }
 
 // Passes everything on, and flips one bit of every block that arrives, behind the checksum's back.
