@@ -97,7 +97,7 @@ Run::Run(int argc, char** argv) {
   benchmark::Initialize(&count, arguments.data());
   if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) {
     std::fputs("Besides Google Benchmark's flags: --dir=FOLDER for scratch files, --small\n", stderr);
-    std::exit(2);
+    std::exit(2);  // NOLINT(concurrency-mt-unsafe): before there is a second thread
   }
 }
 

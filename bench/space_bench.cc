@@ -9,10 +9,9 @@
 // SLOTS: slots of the only tier, THREADS: mover.threads. Chains are visited in random order. The tier is of
 // kind "fake": memory that is never touched, so that the figures are of the bookkeeping alone. They are the
 // CPU time of the calling thread.
-#include <time.h>
-
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <numeric>

@@ -271,6 +271,7 @@ int run_all(int argc, char** argv) {
   fill(*space, keys);
   const Lines lines(space->stats().table_bytes);
   std::vector<std::vector<BlockKey>> queries;
+  queries.reserve(std::size(kBatches));
   for (const std::size_t batch : kBatches) queries.push_back(make_queries(keys, batch));
 #ifdef KELVIN_BENCH_ABSEIL
   AbseilMap abseil;

@@ -56,7 +56,7 @@ class Command : public testing::Test {
   Outcome kelvin(const std::string& arguments) {
     const std::string out = folder_ + "/stdout";
     const std::string err = folder_ + "/stderr";
-    const int status = std::system(
+    const int status = std::system(  // NOLINT(concurrency-mt-unsafe): a test has one thread
         (std::string("'") + KELVIN_COMMAND + "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
   }
@@ -69,7 +69,7 @@ class Command : public testing::Test {
   }
 
   std::string write(const std::string& name, const std::string& text) {
-    const std::string path = folder_ + "/" + name;
+    std::string path = folder_ + "/" + name;
     std::ofstream(path, std::ios::binary) << text;
     return path;
   }

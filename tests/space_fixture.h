@@ -136,11 +136,12 @@ inline ::testing::AssertionResult nothing_leaked(const Space& space) {
   const Stats stats = space.stats();
   if (stats.leases != 0) return ::testing::AssertionFailure() << stats.leases << " leases are alive";
   for (const TierStats& tier : stats.tiers) {
-    if (tier.leased != 0) return ::testing::AssertionFailure() << tier.name << ": " << tier.leased << " leased";
+    if (tier.leased != 0)
+      return ::testing::AssertionFailure() << tier.name << ": " << tier.leased << " leased";
     if (tier.free + tier.resident + tier.quarantined != tier.slots) {
-      return ::testing::AssertionFailure() << tier.name << ": of " << tier.slots << " slots " << tier.free
-                                           << " are free, " << tier.resident << " resident, "
-                                           << tier.quarantined << " quarantined";
+      return ::testing::AssertionFailure()
+             << tier.name << ": of " << tier.slots << " slots " << tier.free << " are free, " << tier.resident
+             << " resident, " << tier.quarantined << " quarantined";
     }
   }
   for (const LinkStats& link : stats.links) {

@@ -267,8 +267,8 @@ TEST(Space, ThreeTiersServeInAnyOrderOfKinds) {
   const std::vector<std::vector<std::string>> orders = {
       {"dram", "fake", "dram"}, {"fake", "dram", "fake"}, {"dram", "dram", "fake"}, {"fake", "fake", "fake"}};
   for (const auto& kinds : orders) {
-    auto space = open_space(config_of({tier_of("a", kinds[0], 4, {}), tier_of("b", kinds[1], 4, {}),
-                                       tier_of("c", kinds[2], 4, {})}));
+    auto space = open_space(config_of(
+        {tier_of("a", kinds[0], 4, {}), tier_of("b", kinds[1], 4, {}), tier_of("c", kinds[2], 4, {})}));
     const auto chain = chain_of(1, 3);
     store_blocks(*space, chain, kFarthest);
     EXPECT_TRUE(blocks_are(acquire_blocks(*space, chain, kFar), chain));
@@ -282,8 +282,8 @@ TEST(Space, ThreeTiersServeInAnyOrderOfKinds) {
 }
 
 TEST(Space, WhatATierCannotKeepGoesToTheNextOne) {
-  auto space = open_space(
-      config_of({tier_of("a", "dram", 2), tier_of("b", "fake", 4), tier_of("c", "fake", 32)}));
+  auto space =
+      open_space(config_of({tier_of("a", "dram", 2), tier_of("b", "fake", 4), tier_of("c", "fake", 32)}));
   AllocateOptions wait;
   wait.when_full = WhenFull::kWait;
   wait.timeout = 10s;

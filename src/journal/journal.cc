@@ -34,9 +34,8 @@ bool Journal::pressing() const noexcept {
 }
 
 bool Journal::empty() const noexcept {
-  return std::all_of(rings_.begin(), rings_.end(), [](const Ring& ring) {
-    return ring.pending.load(std::memory_order_acquire) == 0;
-  });
+  return std::all_of(rings_.begin(), rings_.end(),
+                     [](const Ring& ring) { return ring.pending.load(std::memory_order_acquire) == 0; });
 }
 
 }  // namespace kelvin

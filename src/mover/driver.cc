@@ -71,7 +71,8 @@ void Driver::run() noexcept {
 void Driver::sleep(std::vector<pollfd>& fds) noexcept {
   sleeping_.store(true, std::memory_order_seq_cst);
   if (!mover_.has_mail() && !stopping_.load(std::memory_order_seq_cst)) {
-    // Only the links with copies in flight: nobody polls the others, so what makes their fd readable stays there.
+    // Only the links with copies in flight: nobody polls the others, so what makes their fd readable stays
+    // there.
     for (std::size_t e = 0; e + 1 < fds.size(); ++e) {
       fds[e + 1].fd = mover_.in_flight(e) ? topology_.edges()[e]->link->info().wake_fd : -1;
     }

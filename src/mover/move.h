@@ -31,8 +31,9 @@ struct ActiveMove {
   bool planned = false;         // counted in pending_to_ (and leaving_): came from the planner
   bool as_write = false;        // submitted against the link's write-behind depth
   std::uint8_t attempts = 0;    // failures of this hop so far
-  std::uint32_t failed_at = 0;  // bit t: the copy in tier t could not be read
-  std::uint32_t damaged = 0;    // bit t: the device of tier t failed there: its slot is not used again
+  std::uint32_t failed_at = 0;  // bit t: a copy in tier t could not be read: no other source from there
+  std::uint32_t bad = 0;        // bit t: the copy that is in tier t is the one that could not: to be dropped
+  std::uint32_t damaged = 0;    // bit t: of these, the device failed: the slot is not used again
   std::uint32_t waiting_hold = IndexStack::kNone;  // first entry that waits
   std::uint32_t waiting_entry = 0;
   std::uint64_t submitted_ns = 0;

@@ -82,7 +82,9 @@ class Mover final : public MoveSink {
     std::uint32_t write_behind = 0;  // of these
     std::uint32_t depth = 1;
   };
-  enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kRefused };
+  enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kOffline, kRefused };
+
+  bool way_is_open(TierIndex from, TierIndex to) const noexcept;
 
   // mover_intake.cc
   std::size_t take_planned() noexcept;
@@ -90,10 +92,10 @@ class Mover final : public MoveSink {
   void refuse(const PlannedMove& planned) noexcept;
   std::size_t take_holds() noexcept;
   std::size_t expand(Hold& hold) noexcept;
-  bool resolve(Hold& hold, std::uint32_t entry) noexcept;
-  bool join(Hold& hold, std::uint32_t entry, Slot slot) noexcept;
+  bool resolve(Hold& hold, std::uint32_t i) noexcept;
+  bool join(Hold& hold, std::uint32_t i, Slot there) noexcept;
   std::uint32_t new_move() noexcept;
-  void wait_for(std::uint32_t move, Hold& hold, std::uint32_t entry) noexcept;
+  void wait_for(std::uint32_t n, Hold& hold, std::uint32_t i) noexcept;
 
   // mover_launch.cc
   void enqueue(std::uint32_t n) noexcept;
@@ -117,6 +119,7 @@ class Mover final : public MoveSink {
   void fail(std::uint32_t n, Status status) noexcept;
   bool retry(std::uint32_t n, const Status& status) noexcept;
   bool try_other_source(std::uint32_t n) noexcept;
+  void drop_bad(ActiveMove& move, TierIndex tier) noexcept;
   void give_up_target(ActiveMove& move, bool quarantine) noexcept;
   TierIndex blamed(const ActiveMove& move) const noexcept;
   void note_health(TierIndex tier, const Status& status) noexcept;
@@ -126,6 +129,7 @@ class Mover final : public MoveSink {
   // mover_finish.cc
   std::uint32_t waiters_in(const ActiveMove& move, TierIndex tier) noexcept;
   void answer_waiters(ActiveMove& move, TierIndex tier, Slot slot) noexcept;
+  void rest_waiters_on(const ActiveMove& move, TierIndex from, TierIndex to, Slot slot) noexcept;
   void fail_waiters(ActiveMove& move, const Status& status) noexcept;
   void settle_entry(Hold& hold) noexcept;
   void finish_if_ready(Hold& hold) noexcept;

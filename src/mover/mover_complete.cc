@@ -60,6 +60,7 @@ void Mover::arrive(std::uint32_t n) noexcept {
   SlotMap& slots = residency_.slots(move.next);
   // One more pin, the move's own: nobody can drop the copy before its arrival is on record.
   slots.filled(move.target, move.block, waiters_in(move, move.next) + 1);
+  move.bad &= ~(1u << move.next.value);
   Event event;
   event.kind = EventKind::kArrive;
   event.tier = move.next;
@@ -124,6 +125,11 @@ void Mover::note_health(TierIndex tier, const Status& status) noexcept {
     return;
   }
   if (status.code() == Code::kCanceled || !residency_.online(tier)) return;
+  if (status.code() == Code::kFull) {
+    // No space is no fault of what is there: reads go on, and writes are tried again in a while.
+    shut_until_ns_[tier.value].store(clock_() + kShutNs, std::memory_order_relaxed);
+    return;
+  }
   ++failures_[tier.value];
   if (tier.value == 0) return;  // without tier 0 there is no space: its errors are reported one by one
   if (status.code() == Code::kUnavailable || failures_[tier.value] >= config_.offline_after)
@@ -139,9 +145,12 @@ void Mover::fail(std::uint32_t n, Status status) noexcept {
   const bool read_failed = culprit == move.at || status.code() == Code::kCorrupt;
   give_up_target(move, device_error && !read_failed);
   if (read_failed && status.code() != Code::kCanceled) {
-    move.failed_at |= 1u << move.at.value;
-    if (device_error) move.damaged |= 1u << move.at.value;
-    if (try_other_source(n)) return;
+    const std::uint32_t here = 1u << move.at.value;
+    const bool again = (move.failed_at & here) != 0;  // on the way from another source
+    move.failed_at |= here;
+    move.bad |= here;
+    if (device_error) move.damaged |= here;
+    if (!again && try_other_source(n)) return;
   }
   end(n, status);
 }
@@ -160,7 +169,8 @@ bool Mover::retry(std::uint32_t n, const Status& status) noexcept {
   return true;
 }
 
-// Another tier may still have a good copy.
+// Another tier may still have a good copy. Its way may lead through the place of the bad one, which therefore
+// goes first, where nobody but this move and those who wait for it holds it.
 bool Mover::try_other_source(std::uint32_t n) noexcept {
   ActiveMove& move = moves_[n];
   const std::uint32_t others = residency_.readable(move.block) & ~move.failed_at;
@@ -168,12 +178,22 @@ bool Mover::try_other_source(std::uint32_t n) noexcept {
   const TierIndex other(static_cast<std::uint8_t>(std::countr_zero(others)));
   const Slot slot = residency_.pin(move.block, residency_.table().record(move.block).key(), other);
   if (!slot) return false;
-  residency_.slots(move.at).unpin(move.source);
+  const TierIndex failed = move.at;
+  rest_waiters_on(move, failed, other, slot);
+  residency_.slots(failed).unpin(move.source);
   move.at = other;
   move.source = slot;
   move.attempts = 0;
+  drop_bad(move, failed);
   enqueue(n);
   return true;
+}
+
+// Precondition: the block is pinned somewhere, or still has the key it had when it was.
+void Mover::drop_bad(ActiveMove& move, TierIndex tier) noexcept {
+  const std::uint32_t bit = 1u << tier.value;
+  if (planner_->drop({&move.block, 1}, tier, DropReason::kBroken, (move.damaged & bit) != 0) != 0)
+    move.bad &= ~bit;
 }
 
 void Mover::give_up_target(ActiveMove& move, bool quarantine) noexcept {
@@ -198,10 +218,9 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
   fail_waiters(move,
                status.ok() ? Status(Code::kBusy, "loading a block: it took another way; ask again") : status);
   residency_.slots(move.at).unpin(move.source);
-  for (std::uint32_t bad = move.failed_at; bad != 0; bad &= bad - 1) {
-    const TierIndex tier(static_cast<std::uint8_t>(std::countr_zero(bad)));
+  for (std::uint32_t bad = move.bad; bad != 0; bad &= bad - 1) {
     if (!residency_.table().record(move.block).holds(key)) break;  // its last copy went
-    planner_->drop({&move.block, 1}, tier, DropReason::kBroken, (move.damaged >> tier.value & 1) != 0);
+    drop_bad(move, TierIndex(static_cast<std::uint8_t>(std::countr_zero(bad))));
   }
   if (move.planned) {
     pending_to_[move.to.value].fetch_sub(1, std::memory_order_relaxed);

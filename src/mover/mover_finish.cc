@@ -47,6 +47,21 @@ void Mover::answer_waiters(ActiveMove& move, TierIndex tier, Slot slot) noexcept
   }
 }
 
+// Those who wait for the move hold on to the copy in `to` instead of that in `from`.
+void Mover::rest_waiters_on(const ActiveMove& move, TierIndex from, TierIndex to, Slot slot) noexcept {
+  std::uint32_t h = move.waiting_hold;
+  for (std::uint32_t e = move.waiting_entry; h != IndexStack::kNone;) {
+    HoldEntry& entry = holds_.at(h).entries[e];
+    if (entry.source == from && residency_.slots(to).pin(slot, move.block)) {
+      residency_.slots(from).unpin(entry.slot);
+      entry.source = to;
+      entry.slot = slot;
+    }
+    h = entry.next_hold;
+    e = entry.next_entry;
+  }
+}
+
 void Mover::fail_waiters(ActiveMove& move, const Status& status) noexcept {
   std::uint32_t h = move.waiting_hold;
   std::uint32_t e = move.waiting_entry;

@@ -7,6 +7,7 @@ namespace kelvin {
 
 bool Mover::accept(const PlannedMove& planned) noexcept {
   const Move& move = planned.move;
+  if (!way_is_open(move.from, move.to)) return false;
   {
     SpinGuard guard(planned_lock_);
     const std::uint32_t count = planned_count_.load(std::memory_order_relaxed);
@@ -16,6 +17,16 @@ bool Mover::accept(const PlannedMove& planned) noexcept {
   }
   pending_to_[move.to.value].fetch_add(1, std::memory_order_relaxed);
   if (!move.keep_source) leaving_[move.from.value].fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+// A route leads there, and no tier on it is offline. Any thread.
+bool Mover::way_is_open(TierIndex from, TierIndex to) const noexcept {
+  while (from != to) {
+    const Topology::Edge* edge = topology_.next_hop(from, to);
+    if (edge == nullptr || !residency_.online(edge->to)) return false;
+    from = edge->to;
+  }
   return true;
 }
 
@@ -121,7 +132,8 @@ bool Mover::resolve(Hold& hold, std::uint32_t i) noexcept {
     return true;
   }
   // Pinned in `source`: the block and its record stay what they are.
-  if (const Slot there = residency_.table().record(entry.block).copy(hold.tier)) return join(hold, i, there);
+  const Slot there = residency_.table().record(entry.block).copy(hold.tier);
+  if (there && residency_.online(hold.tier)) return join(hold, i, there);
   if (free_moves_.empty()) return false;
   const std::uint32_t n = new_move();
   ActiveMove& move = moves_[n];

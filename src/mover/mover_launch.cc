@@ -68,6 +68,10 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
         ++done;
         break;
       case Reserve::kBlocked: blocked_.push(moves_, n); break;
+      case Reserve::kOffline:
+        end(n, Status(Code::kUnavailable, "moving a block: a tier on its way is offline"));
+        ++done;
+        break;
       default:
         end(n, Status(Code::kMisuse, "loading a block: the slot named for it is not free"));
         ++done;
@@ -79,6 +83,7 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
 
 Mover::Reserve Mover::reserve(std::uint32_t n) noexcept {
   ActiveMove& move = moves_[n];
+  if (!residency_.online(move.next)) return Reserve::kOffline;
   SlotMap& slots = residency_.slots(move.next);
   if (const Slot there = residency_.table().record(move.block).copy(move.next)) {
     const SlotWord word = slots.word(there);

@@ -116,7 +116,8 @@ std::size_t Planner::carry_out(std::span<const Move> moves, bool drops_only) noe
 
 bool Planner::hand_over(const Move& move) noexcept {
   const bool legal = move.to.value < residency_.tiers() && move.to != move.from &&
-                     residency_.online(move.to) && !residency_.slots(move.to).adopted() &&
+                     move.urgency <= Urgency::kWriteBehind && residency_.online(move.to) &&
+                     !residency_.slots(move.to).adopted() &&
                      (residency_.readable(move.block) >> move.from.value & 1) != 0;
   if (legal && sink_.accept({move, residency_.table().record(move.block).key()})) return true;
   refused_.fetch_add(1, std::memory_order_relaxed);

@@ -35,7 +35,10 @@ class SpaceView final : public View {
   }
 
   std::span<const TierState> tiers() const noexcept override { return {states_.data(), residency_.tiers()}; }
-  BlockState block(BlockId block) const noexcept override { return residency_.state(block); }
+  // Of an id that no record has (a policy may follow a parent that is none): nothing anywhere.
+  BlockState block(BlockId block) const noexcept override {
+    return block.value < residency_.table().capacity() ? residency_.state(block) : BlockState{};
+  }
 
  private:
   const Residency& residency_;

@@ -79,7 +79,8 @@ Status Core::wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept {
   const std::uint64_t deadline =
       monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
   while (hold.state.load(std::memory_order_acquire) == Hold::kLoading) {
-    if (driver_ == nullptr && !closed() && mover_->round() != 0) continue;
+    const bool drives = driver_ == nullptr && !closed();
+    if (drives && mover_->round() != 0 && hold.state.load(std::memory_order_acquire) != Hold::kLoading) break;
     const std::uint64_t now_ns = monotonic_ns();
     if (now_ns >= deadline) return Status(Code::kTimeout, "waiting for blocks: they are still being loaded");
     if (driver_ != nullptr) futex_wait(hold.state, Hold::kLoading, deadline - now_ns);

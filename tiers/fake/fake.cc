@@ -56,7 +56,7 @@ FakeLink::FakeLink(const Tier& from, const Tier& to, const FakeTier& fake, Clock
 std::size_t FakeLink::submit(std::span<const Copy> copies) noexcept {
   const std::size_t taken = std::min(copies.size(), kDepth - flights_.size());
   const std::uint64_t now = clock_();
-  const double bytes = static_cast<double>(info_.from->info().slot_bytes);
+  const auto bytes = static_cast<double>(info_.from->info().slot_bytes);
   const std::uint64_t transfer =
       speed_.bytes_per_second == 0
           ? 0
