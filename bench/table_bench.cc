@@ -156,7 +156,7 @@ void add_memory_use(Run& run, const Space& space) {
                .goal = 96,
                .at_most = true,
                .unit = "B"});
-  run.compare({.what = "  a record (there are 25 % more than slots)",
+  run.compare({.what = "  a record (there are a tenth more than slots)",
                .ours = "table_memory",
                .peer = {},
                .counter = "bytes_a_record",
