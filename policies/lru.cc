@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t kNone = BlockId::kNone;
 constexpr std::uint32_t kScanPerSlot = 4;  // at once: blocks looked at for each slot wanted
 constexpr std::uint32_t kScanAtLeast = 64;
+constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
 
 // Blocks in order of use; 8 bytes a block.
 class RecencyList {
@@ -70,6 +71,7 @@ class Lru final : public Policy {
 
   void touch(std::uint32_t block) noexcept;
   void touch_ancestors(const View& view, BlockId parent) noexcept;
+  void arrive(const View& view, const Event& event) noexcept;
   void free_slots(Plan& plan, TierIndex tier) noexcept;
   Verdict evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept;
   void save_adopted(Plan& plan, TierIndex tier) noexcept;
@@ -96,6 +98,22 @@ void Lru::touch_ancestors(const View& view, BlockId parent) noexcept {
   }
 }
 
+// A copy is new in its tier, and so goes behind all others there; but for the blocks it builds on, where they
+// arrived before it: copies overtake each other on the way. Those in use have their turn when their lease
+// ends.
+void Lru::arrive(const View& view, const Event& event) noexcept {
+  RecencyList& list = lists_[event.tier.value];
+  if (list.contains(event.block.value)) return;
+  list.touch(event.block.value);
+  BlockId parent = view.block(event.block).parent;
+  for (int steps = 0; parent && list.contains(parent.value) && steps < kStepsUp; ++steps) {
+    const BlockState state = view.block(parent);
+    if (state.leased != 0) return;
+    list.touch(parent.value);
+    parent = state.parent;
+  }
+}
+
 void Lru::observe(const View& view, std::span<const Event> events) noexcept {
   for (std::size_t i = 0; i < events.size(); ++i) {
     const Event& event = events[i];
@@ -108,11 +126,11 @@ void Lru::observe(const View& view, std::span<const Event> events) noexcept {
         if (!parent_is_next) touch_ancestors(view, parent);
         break;
       }
-      case EventKind::kPublish:
-      case EventKind::kArrive:
+      case EventKind::kPublish:  // its lease's end puts it in order
         if (!lists_[event.tier.value].contains(event.block.value))
           lists_[event.tier.value].touch(event.block.value);
         break;
+      case EventKind::kArrive: arrive(view, event); break;
       case EventKind::kLeave: lists_[event.tier.value].remove(event.block.value); break;
       case EventKind::kForget:
         for (RecencyList& list : lists_) list.remove(event.block.value);

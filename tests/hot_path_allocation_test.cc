@@ -1,0 +1,259 @@
+// The hot path allocates nothing: operator new and delete are this binary's own, and count.
+//
+// Sanitizers bring operators of their own, which these replace as well; what they need for themselves does
+// not come through operator new.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "registry.h"
+#include "space_fixture.h"
+
+namespace {
+
+std::atomic<std::uint64_t> allocations{0};
+
+void* counted(std::size_t bytes, std::size_t alignment) noexcept {
+  ++allocations;
+  bytes = std::max<std::size_t>(bytes, 1);
+  if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes);
+  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+}
+void* counted_or_throw(std::size_t bytes, std::size_t alignment) {
+  void* const memory = counted(bytes, alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+// clang-format off
+void* operator new(std::size_t n) { return counted_or_throw(n, 1); }
+void* operator new[](std::size_t n) { return counted_or_throw(n, 1); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
+void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
+void* operator new(std::size_t n, std::align_val_t a) { return counted_or_throw(n, static_cast<std::size_t>(a)); }
+void* operator new[](std::size_t n, std::align_val_t a) { return counted_or_throw(n, static_cast<std::size_t>(a)); }
+void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return counted(n, static_cast<std::size_t>(a)); }
+void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return counted(n, static_cast<std::size_t>(a)); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+// clang-format on
+
+namespace kelvin::testing {
+namespace {
+
+// How often `step` allocated.
+template <class Step>
+std::uint64_t allocated_by(Step&& step) {
+  const std::uint64_t before = allocations;
+  step();
+  return allocations - before;
+}
+
+TEST(Allocations, AreCountedWhateverTheirFormAndWhoeverMakesThem) {
+  struct alignas(128) Wide {
+    char bytes[128];
+  };
+  EXPECT_EQ(allocated_by([] { EXPECT_NE(std::vector<int>(100).data(), nullptr); }), 1u);
+  EXPECT_EQ(allocated_by([] { EXPECT_NE(std::vector<Wide>(3).data(), nullptr); }), 1u);
+  EXPECT_GE(allocated_by([] { std::thread([] { EXPECT_FALSE(std::string(1000, 'x').empty()); }).join(); }),
+            2u);
+  EXPECT_GT(allocated_by([] { EXPECT_TRUE(open_space(two_tiers(4, 4))); }), 10u)
+      << "the library's own as well";
+  EXPECT_EQ(allocated_by([] {}), 0u);
+}
+
+// Two tiers, driven by the test; chains 1 .. kChains of kLength blocks are in `far`.
+class HotPath : public ::testing::TestWithParam<const char*> {
+ protected:
+  static constexpr std::uint32_t kLength = 40;
+  static constexpr std::uint64_t kChains = 8;
+
+  void SetUp() override {
+    const std::string kind = GetParam();
+    std::vector<Option> options;
+    if (kind == "nvme") {
+      if (find_tier_factory(kind) == nullptr) GTEST_SKIP() << "this build has no NVMe tier";
+      options = {{"path", file_}, {"direct", "auto"}};
+    }
+    space_ = open_space(config_of(
+        {tier_of("near", "dram", 3 * kLength), tier_of("far", kind, 64 * kLength, std::move(options))}));
+    ASSERT_NE(space_, nullptr);
+    for (std::uint64_t seed = 0; seed < kChains; ++seed) {
+      chains_.push_back(chain_of(seed + 1, kLength));
+      store_blocks(*space_, chains_.back());
+      ASSERT_EQ(acquire_blocks(*space_, chains_.back(), kFar).size(), kLength);
+      ASSERT_TRUE(space_->drop(chains_.back(), kNear).ok());
+    }
+    fresh_.resize(kLength);
+  }
+
+  void TearDown() override {
+    space_.reset();
+    std::filesystem::remove(file_);
+  }
+
+  // Runs it until nothing new can turn up (pools have gone round, buffers have grown), then counts.
+  template <class Step>
+  std::uint64_t after_warm_up(Step&& step) {
+    for (std::uint64_t i = 0; i < kRounds; ++i) step();
+    return allocated_by([&] {
+      for (std::uint64_t i = 0; i < kRounds; ++i) step();
+    });
+  }
+
+  void poll_until_idle() {
+    for (auto done = space_->poll(); done.ok() && *done != 0; done = space_->poll()) {
+    }
+  }
+  const std::vector<BlockKey>& next_chain() { return chains_[++turn_ % kChains]; }
+  // Keys that nobody has seen.
+  std::span<const BlockKey> next_fresh() {
+    for (BlockKey& key : fresh_) key = {1'000'000, ++last_fresh_};
+    return fresh_;
+  }
+
+  static constexpr std::uint64_t kRounds = 40;
+
+  const std::string file_ = KELVIN_BINARY_DIR "/hot_path_" + std::to_string(::getpid());
+  std::unique_ptr<Space> space_;
+  std::vector<std::vector<BlockKey>> chains_;
+  std::vector<BlockKey> fresh_;
+  std::uint64_t turn_ = 0;
+  std::uint64_t last_fresh_ = 0;
+  std::uint64_t blocks_ = 0;  // what the steps got, to see that they did anything
+};
+
+TEST_P(HotPath, MatchAllocatesNothing) {
+  EXPECT_EQ(after_warm_up([&] { blocks_ += space_->match(next_chain()).blocks; }), 0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+}
+
+TEST_P(HotPath, AcquireTakeAndReleaseOfWhatIsThereAllocateNothing) {
+  EXPECT_EQ(after_warm_up([&] {
+              auto ticket = space_->acquire(next_chain(), kFar);
+              Lease lease = ticket->take();
+              blocks_ += lease.size();
+              if (!lease.release().ok()) blocks_ = 0;
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+}
+
+TEST_P(HotPath, AcquireThatLoadsFromAnotherTierAllocatesNothing) {
+  EXPECT_EQ(after_warm_up([&] {
+              auto ticket = space_->acquire(next_chain(), kNear);
+              if (!ticket->wait(10s).ok()) return;
+              Lease lease = ticket->take();
+              blocks_ += lease.size();
+              poll_until_idle();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+  EXPECT_GT(space_->stats().links[1].copies, kRounds * kLength) << "near is too small for all chains";
+}
+
+TEST_P(HotPath, AllocatePublishAndReleaseAllocateNothingThoughOthersHaveToGo) {
+  EXPECT_EQ(after_warm_up([&] {
+              auto lease = space_->allocate(kLength, kNear);
+              if (!lease.ok() || !space_->publish(*lease, next_fresh(), 0).ok()) return;
+              blocks_ += lease->size();
+              if (!lease->release().ok()) blocks_ = 0;
+              poll_until_idle();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+  EXPECT_GT(space_->stats().tiers[0].dropped_last, 0u);
+}
+
+TEST_P(HotPath, PublishOfKnownBlocksAllocatesNothing) {
+  const auto chain = chain_of(99, kLength);
+  store_blocks(*space_, chain);
+  EXPECT_EQ(after_warm_up([&] {
+              auto lease = space_->allocate(kLength, kNear);
+              if (lease.ok() && space_->publish(*lease, chain, 0).ok()) blocks_ += lease->size();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+  EXPECT_EQ(space_->stats().duplicates, 2 * kRounds * kLength);
+}
+
+TEST_P(HotPath, WaitingForRoomByDemotionAllocatesNothing) {
+  AllocateOptions wait;
+  wait.when_full = WhenFull::kWait;
+  wait.timeout = 10s;
+  EXPECT_EQ(after_warm_up([&] {
+              auto lease = space_->allocate(kLength, kNear, wait);
+              if (lease.ok() && space_->publish(*lease, next_fresh(), 0).ok()) blocks_ += lease->size();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+  EXPECT_GT(space_->stats().links[0].copies, kRounds * kLength);
+}
+
+TEST_P(HotPath, PollingWithNothingToDoAllocatesNothing) {
+  EXPECT_EQ(after_warm_up([&] {
+              if (space_->poll().ok()) ++blocks_;
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2u * kRounds);
+}
+
+TEST_P(HotPath, DropAndExpectAllocateNothing) {
+  EXPECT_EQ(after_warm_up([&] {
+              space_->expect(next_chain(), 1ms);
+              auto lease = space_->allocate(1, kNear);
+              const auto keys = next_fresh().first(1);
+              if (!lease.ok() || !space_->publish(*lease, keys, 0).ok() || !lease->release().ok()) return;
+              if (space_->drop(keys).ok()) ++blocks_;
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2u * kRounds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, HotPath, ::testing::Values("fake", "dram", "nvme"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+// The same with the mover's thread and all it does beside the callers.
+TEST(HotPathOfAMoverThread, LoadsAllocateNothing) {
+  constexpr std::uint32_t kLength = 32;
+  auto space = open_space(two_tiers(2 * kLength, 8 * kLength, 1));
+  std::vector<std::vector<BlockKey>> chains;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    chains.push_back(chain_of(seed, kLength));
+    store_blocks(*space, chains.back(), kFar);
+  }
+  std::uint64_t blocks = 0;
+  const auto load_all = [&] {
+    for (int round = 0; round < 10; ++round) {
+      for (const auto& chain : chains) {
+        auto ticket = space->acquire(chain, kNear);
+        if (ticket.ok() && ticket->wait(10s).ok()) blocks += ticket->take().size();
+      }
+    }
+  };
+  load_all();
+  EXPECT_EQ(allocated_by(load_all), 0u);
+  EXPECT_EQ(blocks, 2 * 10 * 6 * kLength);
+}
+
+}  // namespace
+}  // namespace kelvin::testing
