@@ -84,6 +84,7 @@ class Mover final : public MoveSink {
   };
   enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kOffline, kRefused };
 
+  std::uint32_t planned_limit() const noexcept;
   bool way_is_open(TierIndex from, TierIndex to) const noexcept;
 
   // mover_intake.cc
@@ -106,7 +107,7 @@ class Mover final : public MoveSink {
   void stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept;
   std::size_t submit_staged(LinkState& link, std::size_t count) noexcept;
   std::size_t unblock() noexcept;
-  std::size_t relieve_starved() noexcept;
+  std::size_t relieve_starved(bool moved) noexcept;
   std::uint32_t queued_loads(TierIndex tier) const noexcept;
   std::size_t give_up_on(TierIndex tier) noexcept;
 
@@ -165,6 +166,7 @@ class Mover final : public MoveSink {
   // The driving thread's.
   std::vector<ActiveMove> moves_;
   std::vector<std::uint32_t> free_moves_;
+  std::uint32_t planned_moves_ = 0;  // of those in use
   std::vector<LinkState> links_;
   std::array<std::array<std::uint8_t, kMaxTiers>, kMaxTiers> link_at_{};  // index into links_
   MoveList blocked_;

@@ -223,6 +223,7 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
     drop_bad(move, TierIndex(static_cast<std::uint8_t>(std::countr_zero(bad))));
   }
   if (move.planned) {
+    --planned_moves_;
     pending_to_[move.to.value].fetch_sub(1, std::memory_order_relaxed);
     if (!move.keep_source) {
       // Dropped together at the end of the round: one lock for all. Counted as leaving until then.

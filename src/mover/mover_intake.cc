@@ -1,4 +1,6 @@
 // How holds and planned moves become moves. See mover.h.
+#include <algorithm>
+
 #include "mover/mover.h"
 
 namespace kelvin {
@@ -8,6 +10,7 @@ namespace kelvin {
 bool Mover::accept(const PlannedMove& planned) noexcept {
   const Move& move = planned.move;
   if (!way_is_open(move.from, move.to)) return false;
+  if (pending_to_[move.to.value].load(std::memory_order_relaxed) >= planned_limit()) return false;
   {
     SpinGuard guard(planned_lock_);
     const std::uint32_t count = planned_count_.load(std::memory_order_relaxed);
@@ -30,18 +33,25 @@ bool Mover::way_is_open(TierIndex from, TierIndex to) const noexcept {
   return true;
 }
 
+// Planned moves into one tier, queued or under way: twice what may be under way at once, so that the links
+// never run dry between two plans. All tiers together have their half of the moves: none waits in the ring
+// for moves that wait for the very slots it would free.
+std::uint32_t Mover::planned_limit() const noexcept {
+  const auto share = static_cast<std::uint32_t>(config_.queue / 2 / residency_.tiers());
+  return std::max(1u, std::min(2 * config_.write_depth, share));
+}
+
 std::uint32_t Mover::room(TierIndex tier) const noexcept {
   if (clock_() < shut_until_ns_[tier.value].load(std::memory_order_relaxed)) return 0;
-  // Twice what may be under way at once: the links never run dry between two plans.
-  const std::uint32_t limit = 2 * config_.write_depth;
+  const std::uint32_t limit = planned_limit();
   const std::uint32_t pending = pending_to_[tier.value].load(std::memory_order_relaxed);
   return pending < limit ? limit - pending : 0;
 }
 
 std::size_t Mover::take_planned() noexcept {
   std::size_t taken = 0;
-  // Half of the moves are kept for demand: write-behind cannot shut it out.
-  while (free_moves_.size() > moves_.size() / 2 && planned_count_.load(std::memory_order_acquire) != 0) {
+  // Half of the moves are for what is planned, the others for demand: neither can shut the other out.
+  while (planned_moves_ < moves_.size() / 2 && planned_count_.load(std::memory_order_acquire) != 0) {
     PlannedMove planned;
     {
       SpinGuard guard(planned_lock_);
@@ -61,6 +71,7 @@ bool Mover::start_planned(const PlannedMove& planned) noexcept {
   const Slot source = residency_.pin(plan.block, planned.key, plan.from);
   if (!source) return false;
   const std::uint32_t n = new_move();
+  ++planned_moves_;
   ActiveMove& move = moves_[n];
   move.block = plan.block;
   move.from = move.at = plan.from;
@@ -134,7 +145,7 @@ bool Mover::resolve(Hold& hold, std::uint32_t i) noexcept {
   // Pinned in `source`: the block and its record stay what they are.
   const Slot there = residency_.table().record(entry.block).copy(hold.tier);
   if (there && residency_.online(hold.tier)) return join(hold, i, there);
-  if (free_moves_.empty()) return false;
+  if (moves_.size() - free_moves_.size() - planned_moves_ >= moves_.size() - moves_.size() / 2) return false;
   const std::uint32_t n = new_move();
   ActiveMove& move = moves_[n];
   move.block = entry.block;

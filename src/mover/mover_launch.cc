@@ -1,4 +1,6 @@
 // One hop sets out: queue, reserve the target, submit. See mover.h.
+#include <algorithm>
+
 #include "mover/mover.h"
 
 namespace kelvin {
@@ -143,11 +145,15 @@ std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
 
 // Tiers in which moves found no slot: plan for them. Where nothing will come of that, a load may cost the
 // coldest blocks, and what nothing can be done about is ended, so that nobody waits for ever.
-std::size_t Mover::relieve_starved() noexcept {
+std::size_t Mover::relieve_starved(bool moved) noexcept {
   std::size_t done = planner_->plan(starved_);
+  // Nothing moves and nothing will: what should leave waits for room itself, each for the other.
+  const bool stuck = !moved && done == 0 && planned_count_.load(std::memory_order_acquire) == 0 &&
+                     std::ranges::all_of(links_, [](const LinkState& link) { return link.in_flight == 0; });
   for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
     const TierIndex tier(t);
-    if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0 || leaving(tier) != 0) continue;
+    if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0) continue;
+    if (leaving(tier) != 0 && !stuck) continue;
     const std::uint32_t loads = queued_loads(tier);
     if (loads != 0 && planner_->make_room(tier, loads, true) != 0) {
       ++done;
