@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policies/heat.h"
 #include "policies/lru.h"
 #include "tiers/fake/fake.h"
 #include "tiers/host/host.h"
@@ -33,6 +34,7 @@ constexpr std::array kLinks = {
 };
 
 constexpr std::array kPolicies = {
+    &kHeatPolicy,
     &kLruPolicy,
 };
 

@@ -1,0 +1,119 @@
+// How likely the blocks of a request are to be used again at each age, learned from what happened.
+//
+// A logistic model of "used again while in this bin of ages, if not before". Its terms are weights looked up
+// by what is known of the request (turn, length of the answer, gaps between turns, how the answer ended,
+// blocks) and of the block's part in it, each weight with a correction for every four octaves of age;
+// the age relative to the gaps seen and foreseen enters bin by bin. Learned one outcome at a time by gradient
+// steps that shrink as evidence grows (AdaGrad), so that few outcomes move little and nothing is ever
+// recomputed.
+//
+// Source: Duchi et al., "Adaptive subgradient methods", JMLR 2011; discrete-time survival: Singer and
+// Willett, 1993; index of a policy that may stop at any age: Gittins, 1979.
+//
+// Thread contract: one thread. Allocates at construction only.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "policies/heat/ages.h"
+
+namespace kelvin::heat {
+
+// The part a block played in the last request that used it.
+enum class Part : std::uint8_t {
+  kTail,    // new, and the last of the prompt: often a partial block that nothing will ever match
+  kBody,    // new
+  kOwn,     // known before, and only ever continued
+  kForked,  // known before, and left once for another continuation
+  kShared,  // left two to seven times
+  kCommon,  // left eight times or more
+};
+inline constexpr std::size_t kParts = 6;
+
+// What is known of one request, in bins.
+enum Field : std::uint8_t {
+  kTurn,
+  kOutput,
+  kGap,
+  kFinish,
+  kBlocks,
+  kFresh,
+  kFinishGap,
+  kMeanGap,
+  kKnown,
+  kMoved
+};
+inline constexpr std::size_t kFields = 10;
+inline constexpr std::size_t kValues = 40;  // of one field
+inline constexpr std::size_t kPaces = 3;    // foreseen gap, last gap, mean gap
+
+struct Traits {
+  std::array<std::uint8_t, kFields> field{};
+  // Logarithms of base 2 of gaps in first edges (a quarter of a second); negative: there is none.
+  std::array<float, kPaces> pace{-1, -1, -1};
+};
+
+class Hazard {
+ public:
+  struct Rates {
+    float step = 0.1F;    // of the first outcomes
+    float doubt = 10.0F;  // evidence that must come in before steps shrink
+    float memory = 1.0F;  // share of the evidence kept with each further outcome
+  };
+  explicit Hazard(const Rates& rates);
+
+  // Of `count[p]` blocks in each part p, those in `part` (all parts: `kParts`) were used again at that age,
+  // or none was until it ended.
+  void survived(const Traits& traits, int bin, std::span<const std::uint32_t, kParts> count) noexcept;
+  void returned(const Traits& traits, int bin, Part part, std::uint32_t count) noexcept;
+
+  // Heat of a block that has reached `bin`: the largest ratio, over all times to wait, of the chance of a use
+  // to the expected time in the tier; in uses a second.
+  float heat(const Traits& traits, int bin, Part part) const noexcept;
+
+  // What was learned, as numbers in a fixed order.
+  std::size_t size() const noexcept { return weights_.size(); }
+  void read(std::span<float> weights, std::span<float> evidence) const noexcept;
+  void write(std::span<const float> weights, std::span<const float> evidence) noexcept;
+
+ private:
+  struct Weight {
+    float value = 0;
+    float evidence = 0;  // sum of squared gradients
+  };
+  static constexpr int kCoarse = 8;  // bins that share a correction
+  static constexpr int kFine = 2;
+  static constexpr std::size_t kSlots = 1 + kBins / kCoarse;
+  static constexpr std::size_t kFineSlots = kBins / kFine;
+  static constexpr std::size_t kFineFields = 3;  // those that say how long an answer takes
+  static constexpr std::size_t kRelative = 122;  // bins from the pace, then "no pace"
+  static constexpr std::size_t kTurnParts = 8;
+
+  // Where each table starts in weights_.
+  static constexpr std::size_t kBase = 0;
+  static constexpr std::size_t kField = kBase + kBins;
+  static constexpr std::size_t kFineField = kField + kFields * kValues * kSlots;
+  static constexpr std::size_t kPace = kFineField + kFineFields * kValues * kFineSlots;
+  static constexpr std::size_t kPart = kPace + kPaces * kRelative;
+  static constexpr std::size_t kPartTurn = kPart + kParts * kSlots;
+  static constexpr std::size_t kAll = kPartTurn + kParts * kTurnParts * kSlots;
+
+  static constexpr std::size_t kTerms = 1 + 2 * kFields + kFineFields + kPaces;
+  static constexpr std::size_t kPartTerms = 4;
+
+  static void terms(const Traits& traits, int bin, std::span<std::uint32_t, kTerms> term) noexcept;
+  static void part_terms(const Traits& traits, int bin, std::size_t part,
+                         std::span<std::uint32_t, kPartTerms> term) noexcept;
+  static std::size_t relative(float pace, int bin) noexcept;
+  float sum(std::span<const std::uint32_t> term) const noexcept;
+  void step(std::span<const std::uint32_t> term, float gradient) noexcept;
+
+  const Rates rates_;
+  std::vector<Weight> weights_;
+};
+
+}  // namespace kelvin::heat
