@@ -178,7 +178,8 @@ void Lru::free_slots(Plan& plan, TierIndex tier) noexcept {
 Lru::Verdict Lru::evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept {
   const std::uint32_t copies_below = state.tiers >> tier.value >> 1;
   const TierIndex lower = below(plan, tier);
-  const bool drop = copies_below != 0 || !lower || (plan.budget.at_once && plan.budget.may_forget);
+  const bool no_way = !lower || (plan.budget.spent >> lower.value & 1) != 0;
+  const bool drop = copies_below != 0 || no_way || (plan.budget.at_once && plan.budget.may_forget);
   if (!drop) {
     if (plan.budget.at_once) return Verdict::kNotNow;
     if (plan.written[lower.value] >= plan.budget.may_write[lower.value]) return Verdict::kLowerBusy;

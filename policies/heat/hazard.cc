@@ -30,7 +30,7 @@ Hazard::Hazard(const Rates& rates) : rates_(rates), weights_(kAll) {
 
 std::size_t Hazard::relative(float pace, int bin) noexcept {
   if (pace < 0) return kRelative - 1;
-  const int from_pace = bin - static_cast<int>(2 * pace + 0.5F) + 60;
+  const int from_pace = bin - static_cast<int>(std::lround(2 * pace)) + 60;
   return static_cast<std::size_t>(std::clamp(from_pace, 0, static_cast<int>(kRelative) - 2));
 }
 

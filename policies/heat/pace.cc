@@ -27,7 +27,7 @@ float Pace::foresee(const Inputs& inputs) const noexcept {
 void Pace::learn(const Inputs& inputs, float gap) noexcept {
   std::array<double, kInputs> gain{};
   double scale = kMemory;
-  double error = static_cast<double>(gap);
+  auto error = static_cast<double>(gap);
   for (std::size_t i = 0; i < kInputs; ++i) {
     for (std::size_t j = 0; j < kInputs; ++j) gain[i] += covariance_[i][j] * static_cast<double>(inputs[j]);
     scale += gain[i] * static_cast<double>(inputs[i]);

@@ -222,7 +222,8 @@ HeatPolicy::Verdict HeatPolicy::evict(Plan& plan, TierIndex t, const Candidate& 
   Tier& tier = tiers_[t.value];
   const TierIndex lower = below(plan, t);
   const bool clean = (plan.view.block(BlockId(victim.block)).tiers >> t.value >> 1) != 0;
-  bool drop = clean || !lower || (plan.budget.at_once && plan.budget.may_forget);
+  const bool no_way = !lower || (plan.budget.spent >> lower.value & 1) != 0;
+  bool drop = clean || no_way || (plan.budget.at_once && plan.budget.may_forget);
   if (!drop && plan.budget.at_once) return Verdict::kNotNow;
   if (!drop && !worth_writing(plan, lower, victim)) drop = true;
   if (!drop) {

@@ -132,18 +132,18 @@ class HeatPolicy final : public Policy {
   };
   enum class Verdict : std::uint8_t { kProposed, kNotNow, kLowerBusy };
 
-  float rank(std::uint32_t block, std::uint64_t now_ns) noexcept;
+  float rank(std::uint32_t id, std::uint64_t now_ns) noexcept;
   void free_slots(Plan& plan, TierIndex tier) noexcept;
   Candidate pick(Plan& plan, TierIndex tier) noexcept;
   Candidate pick_any(Plan& plan, TierIndex tier) noexcept;
   Candidate next_up(Plan& plan, TierIndex tier, const Candidate& child) noexcept;
   void fill_pool(Tier& tier, std::uint64_t now_ns, bool first) noexcept;
-  void offer(Tier& tier, std::uint32_t block, std::uint64_t now_ns) noexcept;
+  void offer(Tier& tier, std::uint32_t id, std::uint64_t now_ns) noexcept;
   Verdict evict(Plan& plan, TierIndex tier, const Candidate& victim) noexcept;
   bool worth_writing(const Plan& plan, TierIndex to, const Candidate& victim) const noexcept;
-  void pass(std::uint32_t block) noexcept;
+  void pass(std::uint32_t id) noexcept;
   void save_adopted(Plan& plan, TierIndex tier) noexcept;
-  void queue_unsaved(Tier& tier, std::uint32_t block) noexcept;
+  void queue_unsaved(Tier& tier, std::uint32_t id) noexcept;
   static TierIndex below(const Plan& plan, TierIndex tier) noexcept;
   std::uint32_t random(std::uint32_t below) noexcept;
 
