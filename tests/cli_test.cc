@@ -91,7 +91,8 @@ TEST_F(Command, SaysItsVersionAndItsHelp) {
   EXPECT_THAT(version.out, MatchesRegex("kelvin [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   const Outcome help = kelvin("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* word : {"replay", "trace", "config", "Exit codes"}) EXPECT_THAT(help.out, HasSubstr(word));
+  for (const char* word : {"replay", "sim", "trace", "config", "Exit codes"})
+    EXPECT_THAT(help.out, HasSubstr(word));
 }
 
 TEST_F(Command, WrongUsageEndsWithTwoAndSaysWhy) {
@@ -200,6 +201,41 @@ TEST_F(Command, ReplayWritesJsonWithTheFixedKeys) {
   EXPECT_EQ(report["verify"]["checked"], report["blocks"]["hit"]);
   EXPECT_EQ(report["load_failures"], 0);
   EXPECT_GT(report["bytes_moved"]["near>far"], 0);
+}
+
+TEST_F(Command, SimWritesJsonWithTheFixedKeys) {
+  const Outcome got =
+      kelvin("sim " + trace("chat", 300) + " --json - --config " + write("two.toml", kTwoTiers));
+  ASSERT_EQ(got.code, 0) << got.err;
+  const auto report = nlohmann::json::parse(got.out);
+  std::set<std::string> keys;
+  collect_keys(report["lru"], "", keys);
+  EXPECT_THAT(keys, ElementsAre("blocks.hit", "blocks.published", "blocks.referenced", "bytes_moved.far>near",
+                                "bytes_moved.near>far", "gpu_seconds.computed", "gpu_seconds.saved",
+                                "hit_ratio", "hits_by_tier.far", "hits_by_tier.near", "load_wait_seconds",
+                                "policy", "references_per_second", "requests", "seconds", "ttft_ms.p50",
+                                "ttft_ms.p99", "virtual_seconds", "write_amplification"));
+  EXPECT_EQ(report["requests"], 300);
+  EXPECT_EQ(report["policy"], "lru");
+  EXPECT_GT(report["bytes_moved"]["near>far"], 0);
+  ASSERT_EQ(report["min"].size(), 2u);
+  EXPECT_EQ(report["min"][1]["tiers"], "near+far");
+  EXPECT_GE(report["min"][1]["hit"], report["blocks"]["hit"]);
+  EXPECT_EQ(report["speeds"].size(), 2u);
+}
+
+TEST_F(Command, SimShowsThePolicyBesideTheBound) {
+  const Outcome got =
+      kelvin("sim " + trace("rag", 100) + " --limit 40 --config " + write("two.toml", kTwoTiers));
+  ASSERT_EQ(got.code, 0) << got.err;
+  EXPECT_THAT(got.out, StartsWith("40 requests, "));
+  for (const char* word : {"lru", "MIN", "near+far", "assumed"}) EXPECT_THAT(got.out, HasSubstr(word));
+}
+
+TEST_F(Command, SimRefusesAPolicyThatDoesNotExist) {
+  const Outcome got = kelvin("sim x.jsonl --policy crystal --config " + write("two.toml", kTwoTiers));
+  EXPECT_EQ(got.code, 1);
+  EXPECT_THAT(got.err, HasSubstr("crystal"));
 }
 
 TEST_F(Command, ReplayShowsATableByTierAndNoProgressInAPipe) {

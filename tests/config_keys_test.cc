@@ -25,6 +25,10 @@ void expect_defaults(const std::array<Key<S>, N>& keys) {
   }
 }
 
+bool is_text(const OptionSpec& spec) {
+  return spec.type == OptionType::kText || spec.type == OptionType::kChoice;
+}
+
 // A member cannot hold less than the table allows.
 template <class S, std::size_t N>
 void expect_ranges_fit(const std::array<Key<S>, N>& keys) {
@@ -33,7 +37,7 @@ void expect_ranges_fit(const std::array<Key<S>, N>& keys) {
     const bool narrow = std::holds_alternative<std::uint32_t S::*>(key.member);
     EXPECT_TRUE(!narrow || key.spec.max <= std::numeric_limits<std::uint32_t>::max()) << key.spec.name;
     const bool text = std::holds_alternative<std::string S::*>(key.member);
-    EXPECT_EQ(text, key.spec.type == OptionType::kText) << key.spec.name;
+    EXPECT_EQ(text, is_text(key.spec)) << key.spec.name;
     const bool real = std::holds_alternative<double S::*>(key.member);
     EXPECT_EQ(real, key.spec.type == OptionType::kReal) << key.spec.name;
   }
@@ -44,8 +48,9 @@ template <class S, std::size_t N>
 void expect_own_members(const std::array<Key<S>, N>& keys) {
   for (const Key<S>& key : keys) {
     S section;
-    const bool text = key.spec.type == OptionType::kText;
-    set_key(key, text ? "other" : key.spec.type == OptionType::kReal ? "0.25" : "333", section);
+    const bool duration = key.spec.type == OptionType::kDuration;
+    const bool real = key.spec.type == OptionType::kReal;
+    set_key(key, is_text(key.spec) ? "other" : duration ? "333ns" : real ? "0.25" : "333", section);
     for (const Key<S>& other : keys) {
       EXPECT_EQ(key_text(other, section) == key_text(other, S()), other.spec.name != key.spec.name)
           << key.spec.name << " " << other.spec.name;
@@ -79,11 +84,12 @@ TEST(ConfigKeys, CoverEveryMember) {
   [[maybe_unused]] const auto [block_bytes, block_tokens, model, max_leases, ghosts, prefill, seed] =
       SpaceConfig();
   [[maybe_unused]] const auto [threads, queue, retries, offline, write_depth] = MoverConfig();
-  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, tier_options] = TierConfig();
+  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, placement, load_latency,
+                               load_bandwidth, store_bandwidth, tier_options] = TierConfig();
   [[maybe_unused]] const auto [policy_name, policy_options] = PolicyConfig();
   EXPECT_EQ(kSpaceKeys.size(), 7u);
   EXPECT_EQ(kMoverKeys.size(), 5u);
-  EXPECT_EQ(kTierKeys.size(), 4u) << "all but the options";
+  EXPECT_EQ(kTierKeys.size(), 9u) << "all but the options";
   EXPECT_EQ(kPolicyKeys.size(), 1u) << "all but the options";
 }
 

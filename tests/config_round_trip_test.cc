@@ -70,6 +70,11 @@ class Maker {
     tier.capacity_bytes = space.block_bytes * between(1, 1 << 20) + between(0, 4096);
     if (tier.kind == "adopted" && heads()) tier.capacity_bytes = 0;
     tier.free_ahead = share();
+    tier.write_budget = heads() ? 0 : between(1, 1'000'000'000'000);
+    tier.placement = heads() ? "keep" : "exclusive";
+    tier.load_latency_ns = between(0, 1'000'000'000);
+    tier.load_bandwidth = between(0, 1'000'000'000'000);
+    tier.store_bandwidth = between(0, 1'000'000'000'000);
     tier.options = options(kind.options);
     return tier;
   }
@@ -140,6 +145,11 @@ name = "dram"
 kind = "dram"
 capacity = "8GiB"
 free_ahead = "2%"
+write_budget = "0B"
+placement = "keep"
+load_latency = "0ns"
+load_bandwidth = "0B"
+store_bandwidth = "0B"
 prefault = true
 
 [policy]

@@ -156,7 +156,8 @@ TEST(Config, AnUnknownKeyIsToldTheNearestKnownOne) {
       mistake(kDram + "huge_page = \"thp\"\n"),
       StartsWith(
           "k.toml:5:1: tier 'dram': unknown key 'huge_page'; did you mean 'huge_pages'? Known: name, kind, "
-          "capacity, free_ahead, huge_pages"));
+          "capacity, free_ahead, write_budget, placement, "
+          "load_latency, load_bandwidth, store_bandwidth, huge_pages"));
   EXPECT_THAT(mistake(kDram + "[policy]\nnane = \"lru\"\n"),
               StartsWith("k.toml:6:1: policy 'lru': unknown key 'nane'; did you mean 'name'?"));
 }

@@ -129,8 +129,8 @@ std::unique_ptr<FakeTier> open_fake(const std::string& name, const std::string& 
   auto script = Script::parse(faults, missing);
   EXPECT_TRUE(script.ok()) << *missing;
   if (!script.ok()) return nullptr;
-  auto made = FakeTier::open({space, tier}, {.latency_ns = 80'000, .bytes_per_second = 1'000'000'000},
-                             std::move(script).value(), missing);
+  constexpr std::uint64_t kSpeed = 1'000'000'000;
+  auto made = FakeTier::open({space, tier}, {80'000, kSpeed, kSpeed}, std::move(script).value(), missing);
   EXPECT_TRUE(made.ok()) << *missing;
   return made.ok() ? std::move(made).value() : nullptr;
 }
@@ -148,10 +148,10 @@ std::unique_ptr<LinkRig> fake_rig(std::unique_ptr<FakeTier> fake, std::unique_pt
   if (fake == nullptr || host == nullptr) return nullptr;
   auto rig = std::make_unique<FakeRig>();
   const Clock clock = [now = &rig->now_ns] { return *now; };
-  const FakeTier& speed = *fake;
+  FakeWay way{fake->speed().latency_ns, fake->speed().read_bytes_per_second, fake->script()};
   rig->from = reads ? std::unique_ptr<Tier>(std::move(fake)) : std::move(host);
   rig->to = reads ? std::move(host) : std::unique_ptr<Tier>(std::move(fake));
-  rig->link = std::make_unique<FakeLink>(*rig->from, *rig->to, speed, clock);
+  rig->link = std::make_unique<FakeLink>(*rig->from, *rig->to, std::move(way), clock);
   return rig;
 }
 

@@ -21,7 +21,9 @@ inline bool same_space(const SpaceConfig& a, const SpaceConfig& b) {
 
 inline bool same_tier(const TierConfig& a, const TierConfig& b) {
   return a.name == b.name && a.kind == b.kind && a.capacity_bytes == b.capacity_bytes &&
-         a.free_ahead == b.free_ahead && same_options(a.options, b.options);
+         a.free_ahead == b.free_ahead && a.write_budget == b.write_budget && a.placement == b.placement &&
+         a.load_latency_ns == b.load_latency_ns && a.load_bandwidth == b.load_bandwidth &&
+         a.store_bandwidth == b.store_bandwidth && same_options(a.options, b.options);
 }
 
 inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {

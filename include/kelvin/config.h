@@ -89,7 +89,18 @@ struct TierConfig {
   // Slots kept free ahead of demand, as a share of the slots: allocation then is a pop from a list.
   // 0 = evict on demand only.
   double free_ahead = 0.02;
-  std::vector<Option> options;  // keys of this kind
+  // Bytes a second that may be written behind to it, on average; 0 = no limit. Beyond it, blocks that would
+  // be demoted to it are forgotten instead. Loads are never held back.
+  std::uint64_t write_budget = 0;
+  // What a promotion out of this tier leaves here: "keep" = the copy stays, so that evicting the block above
+  // costs no second write; "exclusive" = the copy goes, so that the tiers hold more blocks together.
+  std::string placement = "keep";
+  // What is known of its links beforehand: estimates until they have been measured, and the speeds that a
+  // simulation takes for real. 0 = what the link says of itself.
+  std::uint64_t load_latency_ns = 0;  // of one block toward tier 0
+  std::uint64_t load_bandwidth = 0;   // bytes a second
+  std::uint64_t store_bandwidth = 0;  // bytes a second; 0 = load_bandwidth
+  std::vector<Option> options;        // keys of this kind
 };
 
 struct PolicyConfig {

@@ -77,7 +77,9 @@ struct Budget {
   std::uint64_t now_ns = 0;
   std::span<const std::uint32_t> want_free;  // by tier: how many more slots should be freed
   std::span<const std::uint32_t> may_write;  // by tier: how many blocks may be written to it now
-  bool at_once = false;                      // a caller waits: only drops help
+  std::uint32_t spent = 0;  // bit t: nothing may be written to tier t because its budget of bytes a second is
+                            // used up, not because its links are busy: forget instead of waiting
+  bool at_once = false;     // a caller waits: only drops help
   bool may_forget = false;  // with at_once: last copies may be dropped though a lower tier would take them
 };
 

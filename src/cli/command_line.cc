@@ -13,6 +13,7 @@ constexpr std::uint64_t kMaxRequests = 100'000'000;
 
 struct Parsed {
   ReplayArguments replay;
+  SimArguments sim;
   GenArguments gen;
   std::string trace;
   std::string config;
@@ -29,6 +30,19 @@ CLI::App* add_replay(CLI::App& app, ReplayArguments& to) {
       ->type_name("N");
   command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
   command->add_flag("--no-verify", to.no_verify, "do not check the bytes of acquired blocks");
+  return command;
+}
+
+CLI::App* add_sim(CLI::App& app, SimArguments& to) {
+  CLI::App* command =
+      app.add_subcommand("sim", "Simulate a config on traces: its policy beside LRU and the best possible");
+  command->add_option("TRACE", to.traces, "JSON lines, plain or zstd; - is standard input")->required();
+  command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
+  command->add_option("--policy", to.policy, "instead of the config's, with its defaults")->type_name("NAME");
+  command->add_option("--limit", to.limit, "only so many requests of each trace")
+      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
+      ->type_name("N");
+  command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
   return command;
 }
 
@@ -59,6 +73,7 @@ int run_command_line(int argc, const char* const* argv) try {
   app.require_subcommand(1);
 
   const CLI::App* replay = add_replay(app, parsed.replay);
+  const CLI::App* sim = add_sim(app, parsed.sim);
   CLI::App* trace = app.add_subcommand("trace", "Make and look at traces");
   trace->require_subcommand(1);
   const CLI::App* gen = add_gen(*trace, parsed.gen);
@@ -75,6 +90,7 @@ int run_command_line(int argc, const char* const* argv) try {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   if (replay->parsed()) return replay_command(parsed.replay);
+  if (sim->parsed()) return sim_command(parsed.sim);
   if (gen->parsed()) return trace_gen_command(parsed.gen);
   if (info->parsed()) return trace_info_command(parsed.trace);
   return config_check_command(parsed.config);

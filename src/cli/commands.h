@@ -26,6 +26,14 @@ struct ReplayArguments {
   bool no_verify = false;
 };
 
+struct SimArguments {
+  std::vector<std::string> traces;
+  std::string config;
+  std::string policy;       // "": as in the config
+  std::uint64_t limit = 0;  // of each trace
+  std::string json;         // "": none; "-": standard output, instead of the table
+};
+
 struct GenArguments {
   TraceKind kind = TraceKind::kChat;
   std::uint64_t requests = 0;
@@ -35,6 +43,7 @@ struct GenArguments {
 
 // Each returns an exit code and has said on standard error what is wrong.
 int replay_command(const ReplayArguments& arguments);
+int sim_command(const SimArguments& arguments);
 int trace_gen_command(const GenArguments& arguments);
 int trace_info_command(const std::string& trace);
 int config_check_command(const std::string& path);

@@ -12,6 +12,7 @@
 
 #include "cli/content.h"
 #include "cli/interrupt.h"
+#include "cli/trace_set.h"
 #include "kelvin/hash.h"
 
 namespace kelvin::cli {
@@ -35,8 +36,7 @@ std::uint64_t ns_since(WallClock::time_point start) {
 
 Hints hints_of(const Request& request, const BlockKey& root) {
   Hints hints;
-  // Never 0, which means unknown; sessions of different traces stay apart.
-  if (request.session) hints.session = (*request.session + 1 + root.lo) | 1U << 31;
+  if (request.session) hints.session = hint_session(*request.session, root);
   hints.output_tokens = request.output_tokens;
   hints.finish = request.finish;
   return hints;

@@ -2,22 +2,16 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
 
 #include "cli/commands.h"
+#include "cli/complain.h"
 #include "cli/interrupt.h"
 #include "cli/replay.h"
 #include "cli/report.h"
+#include "cli/trace_set.h"
 
 namespace kelvin::cli {
 namespace {
-
-int complain(const std::string& why) {
-  fmt::print(stderr, "kelvin: {}\n", why);
-  return kExitFailed;
-}
 
 Result<Config> effective_config(const ReplayArguments& arguments, std::string* why) {
   auto config = load_config(arguments.config, why);
@@ -35,27 +29,15 @@ Result<Config> effective_config(const ReplayArguments& arguments, std::string* w
   return config;
 }
 
-// Ids of different traces are different blocks; those of one trace are the same in every run, so that a
-// persistent tier serves them again.
-std::string salt_of(std::size_t index, const std::string& path) {
-  return fmt::format("trace {} {}", index, std::filesystem::path(path).filename().string());
-}
-
 Status replay_all(const ReplayArguments& arguments, Replay& replay, std::string* why) {
   Progress progress(stderr);
   for (std::size_t i = 0; i < arguments.traces.size() && !replay.ended(); ++i) {
     auto reader = TraceReader::open(arguments.traces[i], why);
     if (!reader.ok()) return reader.status();
-    const std::string salt = salt_of(i, arguments.traces[i]);
+    const std::string salt = trace_salt(i, arguments.traces[i]);
     if (Status status = replay.run(**reader, salt, progress, why); !status.ok()) return status;
   }
   return {};
-}
-
-bool write_json(const std::string& path, const std::string& json) {
-  if (path == "-") return static_cast<bool>(std::cout << json << std::flush);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  return static_cast<bool>(file << json << std::flush);
 }
 
 }  // namespace
@@ -78,7 +60,7 @@ int replay_command(const ReplayArguments& arguments) {
   std::fflush(stdout);
   for (const std::string& finding : result.findings) fmt::print(stderr, "kelvin: {}\n", finding);
   if (!status.ok()) return complain(why);
-  if (!arguments.json.empty() && !write_json(arguments.json, report_json(result, *config))) {
+  if (!arguments.json.empty() && !write_text(arguments.json, report_json(result, *config))) {
     return complain(arguments.json + ": cannot be written");
   }
   return result.corrupt == 0 ? kExitOk : kExitFailed;

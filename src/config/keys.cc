@@ -11,9 +11,10 @@ namespace {
 
 // The complaints are dropped: the text was found good.
 std::uint64_t read_count(const OptionSpec& spec, std::string_view text) {
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0;  // or nanoseconds
   std::int64_t number = 0;
   if (spec.type == OptionType::kBytes) return read_bytes(text, bytes) == nullptr ? bytes : 0;
+  if (spec.type == OptionType::kDuration) return read_duration(text, bytes) == nullptr ? bytes : 0;
   return read_integer(text, number) == nullptr ? static_cast<std::uint64_t>(number) : 0;
 }
 
@@ -31,7 +32,8 @@ void assign(const OptionSpec& spec, std::string_view text, double& to) {
 void assign(const OptionSpec& /*spec*/, std::string_view text, std::string& to) { to = text; }
 
 std::string text_of(const OptionSpec& spec, std::uint64_t value) {
-  return spec.type == OptionType::kBytes ? write_bytes(value) : fmt::format("{}", value);
+  if (spec.type == OptionType::kBytes) return write_bytes(value);
+  return spec.type == OptionType::kDuration ? write_duration(value) : fmt::format("{}", value);
 }
 
 std::string text_of(const OptionSpec& spec, std::uint32_t value) {

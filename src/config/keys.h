@@ -84,7 +84,7 @@ inline constexpr std::array<Key<SpaceConfig>, 7> kSpaceKeys = {{
      &SpaceConfig::seed},
 }};
 
-inline constexpr std::array<Key<TierConfig>, 4> kTierKeys = {{
+inline constexpr std::array<Key<TierConfig>, 9> kTierKeys = {{
     {{"name", OptionType::kText, "", "unique; what statistics and messages call the tier"},
      "",
      &TierConfig::name},
@@ -103,6 +103,25 @@ inline constexpr std::array<Key<TierConfig>, 4> kTierKeys = {{
       0.5},
      "of the tier's slots",
      &TierConfig::free_ahead},
+    {{"write_budget", OptionType::kBytes, "0B",
+      "written behind to it at most; 0 = no limit. What finds no budget is forgotten instead"},
+     "a second",
+     &TierConfig::write_budget},
+    {{"placement", OptionType::kChoice, "keep",
+      "what a promotion leaves here: the copy, or (exclusive) nothing", "keep|exclusive"},
+     "",
+     &TierConfig::placement},
+    {{"load_latency", OptionType::kDuration, "0ns",
+      "of one block from here, until measured; 0 = as the link says"},
+     "",
+     &TierConfig::load_latency_ns},
+    {{"load_bandwidth", OptionType::kBytes, "0B", "of reads from here, until measured; 0 = as the link says"},
+     "a second",
+     &TierConfig::load_bandwidth},
+    {{"store_bandwidth", OptionType::kBytes, "0B",
+      "of writes to here, until measured; 0 = as load_bandwidth"},
+     "a second",
+     &TierConfig::store_bandwidth},
 }};
 
 inline constexpr std::array<Key<PolicyConfig>, 1> kPolicyKeys = {{

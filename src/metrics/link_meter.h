@@ -12,10 +12,10 @@ namespace kelvin {
 
 class LinkMeter {
  public:
-  // Starts the averages from what the link says of itself.
-  void begin(const LinkInfo& info) noexcept {
-    latency_ns_.store(info.latency_ns, std::memory_order_relaxed);
-    bytes_per_second_.store(info.bytes_per_second, std::memory_order_relaxed);
+  // Starts the averages from what is known beforehand.
+  void begin(std::uint64_t latency_ns, std::uint64_t bytes_per_second) noexcept {
+    latency_ns_.store(latency_ns, std::memory_order_relaxed);
+    bytes_per_second_.store(bytes_per_second, std::memory_order_relaxed);
   }
 
   void submitted(std::uint64_t copies, std::uint64_t now_ns) noexcept {

@@ -17,7 +17,7 @@ Mover::Mover(Residency& residency, Topology& topology, HoldPool& holds, Clock& c
       links_(topology.edges().size()) {
   free_moves_.reserve(config.queue);
   for (std::uint32_t n = config.queue; n-- > 0;) free_moves_.push_back(n);
-  departures_.reserve(3 * static_cast<std::size_t>(config.queue));  // of one round at most
+  departures_.reserve(4 * static_cast<std::size_t>(config.queue));  // of one round at most
   for (std::size_t i = 0; i < links_.size(); ++i) {
     Topology::Edge* edge = topology.edges()[i].get();
     links_[i].edge = edge;

@@ -179,6 +179,7 @@ class Mover final : public MoveSink {
   struct Departure {
     BlockId block;
     TierIndex tier;
+    bool counted;  // in leaving_
   };
   std::vector<Departure> departures_;  // sources to drop, after their moves
   bool canceling_ = false;

@@ -18,7 +18,9 @@ Planner::Planner(Parts parts) noexcept
       clock_(parts.clock),
       free_ahead_(parts.free_ahead),
       policy_(std::move(parts.policy)),
-      view_(parts.residency, parts.topology) {}
+      view_(parts.residency, parts.topology) {
+  for (std::size_t t = 0; t < kMaxTiers; ++t) budgets_[t] = WriteBudget(parts.write_budget[t]);
+}
 
 void Planner::record(std::span<const Event> events) noexcept {
   for (;;) {
@@ -50,10 +52,14 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
     view_.refresh([this](TierIndex tier) { return sink_.leaving(tier); });
     std::array<std::uint32_t, kMaxTiers> want{};
     std::array<std::uint32_t, kMaxTiers> room{};
+    Budget budget;
+    budget.now_ns = clock_();
     const std::span<const TierState> tiers = view_.tiers();
     for (std::size_t t = 0; t < tiers.size(); ++t) {
       const TierIndex tier(static_cast<std::uint8_t>(t));
-      room[t] = tiers[t].online ? sink_.room(tier) : 0;
+      const std::uint32_t affordable = budgets_[t].left(budget.now_ns);
+      if (affordable == 0) budget.spent |= 1u << t;
+      room[t] = tiers[t].online ? std::min(sink_.room(tier), affordable) : 0;
       if (tiers[t].info->adopted || !tiers[t].online) continue;
       const std::uint32_t waiting =
           (t < starved.size() ? starved[t] : 0) + demand_[t].load(std::memory_order_relaxed);
@@ -62,8 +68,6 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
       // Refilled to a quarter above the mark once below it, so that plans come in batches.
       if (have < low) want[t] = low + free_ahead_[t] / 4 - have;
     }
-    Budget budget;
-    budget.now_ns = clock_();
     budget.want_free = {want.data(), tiers.size()};
     budget.may_write = {room.data(), tiers.size()};
     const std::size_t proposed = std::min(policy_->plan(view_, budget, moves_), moves_.size());
@@ -119,7 +123,13 @@ bool Planner::hand_over(const Move& move) noexcept {
                      move.urgency <= Urgency::kWriteBehind && residency_.online(move.to) &&
                      !residency_.slots(move.to).adopted() &&
                      (residency_.readable(move.block) >> move.from.value & 1) != 0;
-  if (legal && sink_.accept({move, residency_.table().record(move.block).key()})) return true;
+  const bool demotes = legal && move.to.value > move.from.value;
+  WriteBudget& budget = budgets_[legal ? move.to.value : 0];
+  const bool affordable = !demotes || budget.left(clock_()) != 0;
+  if (legal && affordable && sink_.accept({move, residency_.table().record(move.block).key()})) {
+    if (demotes) budget.take();
+    return true;
+  }
   refused_.fetch_add(1, std::memory_order_relaxed);
   return false;
 }

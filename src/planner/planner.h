@@ -21,6 +21,7 @@
 #include "kelvin/policy.h"
 #include "kelvin/space.h"
 #include "planner/view.h"
+#include "planner/write_budget.h"
 #include "table/residency.h"
 #include "topology/topology.h"
 
@@ -61,6 +62,7 @@ class Planner {
     const Topology& topology;
     std::unique_ptr<Policy> policy;
     std::array<std::uint32_t, kMaxTiers> free_ahead{};  // slots to keep free, by tier
+    std::array<double, kMaxTiers> write_budget{};       // blocks a second written behind to it; 0: no limit
   };
   explicit Planner(Parts parts) noexcept;
 
@@ -127,6 +129,7 @@ class Planner {
   Clock& clock_;
   std::array<std::uint32_t, kMaxTiers> free_ahead_{};
 
+  std::array<WriteBudget, kMaxTiers> budgets_ KELVIN_GUARDED_BY(mu_);
   std::array<std::atomic<std::uint32_t>, kMaxTiers> demand_{};
   std::array<DropCounters, kMaxTiers> drops_{};
   std::atomic<std::uint64_t> refused_{0};

@@ -1,4 +1,5 @@
 // From a config to a running Core: see core.h.
+#include <algorithm>
 #include <new>
 #include <random>
 #include <utility>
@@ -68,6 +69,16 @@ class SpaceOpener {
     return std::unique_ptr<Link>();
   }
 
+  // The farther tier's section says what its links are like.
+  void describe(Topology::Edge& edge) const {
+    const bool store = edge.to.value > edge.from.value;
+    const TierConfig& farther = config_.tiers[std::max(edge.to.value, edge.from.value)];
+    const bool same = !store || farther.store_bandwidth == 0;
+    edge.stated_latency_ns = farther.load_latency_ns;
+    edge.stated_bytes_per_second = same ? farther.load_bandwidth : farther.store_bandwidth;
+    edge.takes_source = !store && farther.placement == "exclusive";
+  }
+
   Status make_links() {
     std::vector<std::unique_ptr<Topology::Edge>> edges;
     for (std::uint8_t from = 0; from < tiers_.size(); ++from) {
@@ -80,6 +91,7 @@ class SpaceOpener {
         edge->from = TierIndex(from);
         edge->to = TierIndex(to);
         edge->link = parts_.wrap_link ? parts_.wrap_link(std::move(link).value()) : std::move(link).value();
+        describe(*edge);
         edges.push_back(std::move(edge));
       }
     }
@@ -142,12 +154,16 @@ class SpaceOpener {
     Core& core = *core_;
     core.mover_ =
         std::make_unique<Mover>(*core.residency_, *core.topology_, *core.holds_, core.clock_, config_.mover);
-    Planner::Parts parts{
-        *core.residency_, *core.journal_, *core.mover_, core.clock_, *core.topology_, std::move(policy_), {}};
+    Planner::Parts parts{*core.residency_, *core.journal_,     *core.mover_, core.clock_,
+                         *core.topology_,  std::move(policy_), {},           {}};
     for (std::uint8_t t = 0; t < core.topology_->tiers(); ++t) {
       const TierInfo& info = core.topology_->tier(TierIndex(t)).info();
       parts.free_ahead[t] =
           info.adopted ? 0 : static_cast<std::uint32_t>(config_.tiers[t].free_ahead * info.slots);
+    }
+    for (std::size_t t = 0; t < core.topology_->tiers(); ++t) {
+      parts.write_budget[t] =
+          static_cast<double>(config_.tiers[t].write_budget) / static_cast<double>(config_.space.block_bytes);
     }
     core.planner_ = std::make_unique<Planner>(std::move(parts));
     core.mover_->begin(*core.planner_);

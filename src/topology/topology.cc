@@ -29,9 +29,11 @@ Result<std::unique_ptr<Topology>> Topology::make(std::vector<std::unique_ptr<Tie
   topology->edges_ = std::move(edges);
   for (auto& edge : topology->edges_) {
     const LinkInfo& info = edge->link->info();
-    edge->cost_ns = std::max<std::uint64_t>(
-        1, info.latency_ns + transfer_ns(info.from->info().slot_bytes, info.bytes_per_second));
-    edge->meter.begin(info);
+    const std::uint64_t latency = edge->stated_latency_ns != 0 ? edge->stated_latency_ns : info.latency_ns;
+    const std::uint64_t speed =
+        edge->stated_bytes_per_second != 0 ? edge->stated_bytes_per_second : info.bytes_per_second;
+    edge->cost_ns = std::max<std::uint64_t>(1, latency + transfer_ns(info.from->info().slot_bytes, speed));
+    edge->meter.begin(latency, speed);
   }
   topology->route();
   const auto check = [&](std::size_t from, std::size_t to) {

@@ -27,6 +27,10 @@ class Topology {
     TierIndex from;
     TierIndex to;
     std::unique_ptr<Link> link;
+    // What the config says of the link; 0: what the link says of itself.
+    std::uint64_t stated_latency_ns = 0;
+    std::uint64_t stated_bytes_per_second = 0;
+    bool takes_source = false;  // what comes over it leaves no copy behind (placement = "exclusive")
     LinkMeter meter;
     std::uint64_t cost_ns = 0;  // one block, as the link estimated at start-up: routes are chosen by it
   };

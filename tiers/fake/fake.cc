@@ -42,14 +42,14 @@ Address FakeTier::address(Slot slot, std::uint32_t /*segment*/) const noexcept {
   return {.pointer = const_cast<std::byte*>(bytes_.data()) + slot.value * info_.slot_bytes};
 }
 
-FakeLink::FakeLink(const Tier& from, const Tier& to, const FakeTier& fake, Clock clock)
-    : speed_(fake.speed()), script_(fake.script()), clock_(std::move(clock)) {
+FakeLink::FakeLink(const Tier& from, const Tier& to, FakeWay way, Clock clock)
+    : script_(std::move(way.script)), clock_(std::move(clock)) {
   info_ = {.name = from.info().name + ">" + to.info().name,
            .from = &from,
            .to = &to,
            .depth = kDepth,
-           .latency_ns = speed_.latency_ns,
-           .bytes_per_second = speed_.bytes_per_second};
+           .latency_ns = way.latency_ns,
+           .bytes_per_second = way.bytes_per_second};
   flights_.reserve(kDepth);
 }
 
@@ -58,14 +58,14 @@ std::size_t FakeLink::submit(std::span<const Copy> copies) noexcept {
   const std::uint64_t now = clock_();
   const auto bytes = static_cast<double>(info_.from->info().slot_bytes);
   const std::uint64_t transfer =
-      speed_.bytes_per_second == 0
+      info_.bytes_per_second == 0
           ? 0
-          : static_cast<std::uint64_t>(bytes * 1e9 / static_cast<double>(speed_.bytes_per_second));
+          : static_cast<std::uint64_t>(bytes * 1e9 / static_cast<double>(info_.bytes_per_second));
   for (const Copy& copy : copies.first(taken)) {
     Flight flight{copy, 0, script_.next()};
     busy_until_ns_ = std::max(now, busy_until_ns_) + transfer;
-    flight.ready_ns = busy_until_ns_ + speed_.latency_ns;
-    if (flight.fault == Fault::kLate) flight.ready_ns += 20 * (transfer + speed_.latency_ns + 1);
+    flight.ready_ns = busy_until_ns_ + info_.latency_ns;
+    if (flight.fault == Fault::kLate) flight.ready_ns += 20 * (transfer + info_.latency_ns + 1);
     gone_ = gone_ || flight.fault == Fault::kGone;
     flights_.push_back(flight);
   }
@@ -148,7 +148,11 @@ constexpr std::array kOptions = {
     OptionSpec{.name = "bandwidth",
                .type = OptionType::kBytes,
                .fallback = "0",
-               .reason = "bytes a second of each of its links; 0 = no limit"},
+               .reason = "bytes a second read from it, on each of its links; 0 = no limit"},
+    OptionSpec{.name = "write_bandwidth",
+               .type = OptionType::kBytes,
+               .fallback = "0",
+               .reason = "bytes a second written to it, on each of its links; 0 = as bandwidth"},
     OptionSpec{.name = "faults",
                .type = OptionType::kText,
                .fallback = "none",
@@ -160,10 +164,24 @@ Result<std::unique_ptr<Tier>> open_fake(const TierContext& context, const Option
   const std::string faults = options.text("faults");
   auto script = Script::parse(faults == "none" ? "" : faults, why);
   if (!script.ok()) return script.status();
-  const FakeSpeed speed{options.duration_ns("latency"), options.bytes("bandwidth")};
+  FakeSpeed speed{options.duration_ns("latency"), options.bytes("bandwidth"),
+                  options.bytes("write_bandwidth")};
+  if (speed.write_bytes_per_second == 0) speed.write_bytes_per_second = speed.read_bytes_per_second;
   auto tier = FakeTier::open(context, speed, std::move(script).value(), why);
   if (!tier.ok()) return tier.status();
   return std::unique_ptr<Tier>(std::move(tier).value());
+}
+
+// Of two limits the lower one; 0 is none.
+std::uint64_t slower_of(std::uint64_t a, std::uint64_t b) { return a == 0 || (b != 0 && b < a) ? b : a; }
+
+FakeWay way_between(const FakeTier* from, const FakeTier* to) {
+  const FakeSpeed read = from == nullptr ? FakeSpeed{} : from->speed();
+  const FakeSpeed write = to == nullptr ? FakeSpeed{} : to->speed();
+  const bool to_is_slower = from == nullptr || (to != nullptr && write.latency_ns > read.latency_ns);
+  return {std::max(read.latency_ns, write.latency_ns),
+          slower_of(read.read_bytes_per_second, write.write_bytes_per_second),
+          (to_is_slower ? to : from)->script()};
 }
 
 Result<std::unique_ptr<Link>> connect_fake(const LinkContext& context, std::string* /*why*/) {
@@ -172,10 +190,8 @@ Result<std::unique_ptr<Link>> connect_fake(const LinkContext& context, std::stri
   const bool host =
       context.from.info().space == AddressSpace::kHost && context.to.info().space == AddressSpace::kHost;
   if (!host || (from == nullptr && to == nullptr)) return std::unique_ptr<Link>();
-  // Of two fake tiers the slower one sets the pace.
-  const FakeTier* slower = from == nullptr ? to : from;
-  if (from != nullptr && to != nullptr && to->speed().latency_ns > from->speed().latency_ns) slower = to;
-  return std::unique_ptr<Link>(std::make_unique<FakeLink>(context.from, context.to, *slower, context.clock));
+  return std::unique_ptr<Link>(
+      std::make_unique<FakeLink>(context.from, context.to, way_between(from, to), context.clock));
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ extern const LinkFactory kFakeLink;
 
 struct FakeSpeed {
   std::uint64_t latency_ns = 0;
-  std::uint64_t bytes_per_second = 0;  // 0: no limit
+  std::uint64_t read_bytes_per_second = 0;   // 0: no limit
+  std::uint64_t write_bytes_per_second = 0;  // 0: no limit
 };
 
 class FakeTier final : public Tier {
@@ -47,10 +48,17 @@ class FakeTier final : public Tier {
   HugeArray<std::byte> bytes_;
 };
 
-// Joins any two host-addressed tiers of which at least one is a FakeTier; slower and faultier side counts.
+// What a link from one tier to another is like: as slow as the slower side, as faulty as the slower one.
+struct FakeWay {
+  std::uint64_t latency_ns = 0;
+  std::uint64_t bytes_per_second = 0;  // 0: no limit
+  Script script;
+};
+
+// Joins any two host-addressed tiers of which at least one is a FakeTier.
 class FakeLink final : public Link {
  public:
-  FakeLink(const Tier& from, const Tier& to, const FakeTier& fake, Clock clock);
+  FakeLink(const Tier& from, const Tier& to, FakeWay way, Clock clock);
 
   const LinkInfo& info() const noexcept override { return info_; }
   std::size_t submit(std::span<const Copy> copies) noexcept override;
@@ -70,7 +78,6 @@ class FakeLink final : public Link {
   static constexpr std::uint32_t kDepth = 64;
 
   LinkInfo info_;
-  const FakeSpeed speed_;
   Script script_;
   Clock clock_;
   std::vector<Flight> flights_;  // capacity kDepth, reserved

@@ -1,0 +1,70 @@
+// kelvin sim. See commands.h.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "cli/belady.h"
+#include "cli/commands.h"
+#include "cli/complain.h"
+#include "cli/interrupt.h"
+#include "cli/sim.h"
+#include "cli/sim_report.h"
+
+namespace kelvin::cli {
+namespace {
+
+std::vector<SimBound> bounds_of(const TraceSet& traces, const Config& config) {
+  std::vector<SimBound> bounds;
+  std::string names;
+  std::uint64_t slots = 0;
+  for (const TierConfig& tier : config.tiers) {
+    names += (names.empty() ? "" : "+") + tier.name;
+    slots += tier.capacity_bytes / config.space.block_bytes;
+    bounds.push_back({names, slots, belady_hits(traces, slots)});
+  }
+  return bounds;
+}
+
+Result<SimReport> run(const TraceSet& traces, const Config& config, std::string* why) {
+  SimReport report;
+  report.speeds = speeds_of(config);
+  report.block_bytes = config.space.block_bytes;
+  auto own = simulate(traces, config, {}, why);
+  if (!own.ok()) return own.status();
+  report.own = std::move(*own);
+  Config baseline = config;
+  baseline.policy = PolicyConfig{"lru", {}};
+  auto lru =
+      config.policy.name == "lru" ? Result<SimResult>(report.own) : simulate(traces, baseline, {}, why);
+  if (!lru.ok()) return lru.status();
+  report.lru = std::move(*lru);
+  report.min = bounds_of(traces, config);
+  return report;
+}
+
+}  // namespace
+
+int sim_command(const SimArguments& arguments) {
+  std::string why;
+  auto config = load_config(arguments.config, &why);
+  if (!config.ok()) return complain(why);
+  if (!arguments.policy.empty()) config->policy = {arguments.policy, {}};
+  if (Status status = validate(*config, &why); !status.ok()) return complain(why);
+  TraceSetOptions options;
+  options.limit = arguments.limit;
+  options.layout = make_layout(config->space.model, config->space.block_bytes, config->space.block_tokens);
+  const auto traces = load_traces(arguments.traces, options, &why);
+  if (!traces.ok()) return complain(why);
+
+  catch_interrupts();
+  const auto report = run(*traces, *config, &why);
+  if (!report.ok()) return complain(why);
+  if (arguments.json != "-") fmt::print("{}", sim_table(*report));
+  std::fflush(stdout);
+  if (!arguments.json.empty() && !write_text(arguments.json, sim_json(*report, *config))) {
+    return complain(arguments.json + ": cannot be written");
+  }
+  return kExitOk;
+}
+
+}  // namespace kelvin::cli

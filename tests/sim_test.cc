@@ -1,0 +1,191 @@
+// The simulation: repeats exactly, decides as a replay does, and takes the time its links take.
+#include "cli/sim.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "cli/belady.h"
+#include "cli/replay.h"
+#include "cli/sim_config.h"
+#include "cli/trace_gen.h"
+
+namespace kelvin::cli {
+namespace {
+
+constexpr std::uint64_t kBlockBytes = 4096;
+
+class SimTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    path_ = ::testing::TempDir() + "kelvin_sim_" + std::to_string(::getpid()) + ".jsonl";
+    std::string text;
+    Request request;
+    const auto model = make_trace_model(TraceKind::kChat, kRequests, 3);
+    for (std::uint64_t i = 0; i < kRequests; ++i) {
+      model->next(request);
+      append_request(request, text);
+    }
+    std::ofstream(path_, std::ios::binary) << text;
+  }
+  void TearDown() override { std::remove(path_.c_str()); }
+
+  TraceSet traces(const Config& config) {
+    TraceSetOptions options;
+    options.layout = make_layout(config.space.model, config.space.block_bytes, config.space.block_tokens);
+    std::string why;
+    auto set = load_traces({path_}, options, &why);
+    EXPECT_TRUE(set.ok()) << why;
+    return set.ok() ? std::move(*set) : TraceSet{};
+  }
+
+  SimResult sim(const Config& config) {
+    std::string why;
+    auto result = simulate(traces(config), config, {}, &why);
+    EXPECT_TRUE(result.ok()) << why;
+    return result.ok() ? std::move(*result) : SimResult{};
+  }
+
+  static constexpr std::uint64_t kRequests = 600;
+  std::string path_;
+};
+
+TierConfig tier(const std::string& name, std::uint64_t blocks, double free_ahead) {
+  TierConfig tier;
+  tier.name = name;
+  tier.kind = "dram";
+  tier.capacity_bytes = blocks * kBlockBytes;
+  tier.free_ahead = free_ahead;
+  return tier;
+}
+
+Config config_of(std::uint64_t near, std::uint64_t far) {
+  Config config;
+  config.space.block_bytes = kBlockBytes;
+  config.tiers.push_back(tier("near", near, far == 0 ? 0 : 0.05));
+  if (far > 0) config.tiers.push_back(tier("far", far, 0.02));
+  return config;
+}
+
+TEST_F(SimTest, RepeatsExactly) {
+  const Config config = config_of(500, 2000);
+  const SimResult a = sim(config);
+  const SimResult b = sim(config);
+  EXPECT_GT(a.hit, 0u);
+  EXPECT_EQ(a.hit, b.hit);
+  EXPECT_EQ(a.hits_by_tier, b.hits_by_tier);
+  EXPECT_EQ(a.written_behind, b.written_behind);
+  EXPECT_EQ(a.load_wait_ns, b.load_wait_ns);
+}
+
+TEST_F(SimTest, DecidesAsAReplayOfTheSameTraceDoes) {
+  Config config = config_of(700, 0);
+  config.mover.threads = 0;
+  const SimResult simulated = sim(config);
+  std::string why;
+  ReplayOptions options;
+  auto replay = Replay::open(config, options, &why);
+  ASSERT_TRUE(replay.ok()) << why;
+  auto reader = TraceReader::open(path_, &why);
+  ASSERT_TRUE(reader.ok()) << why;
+  Progress progress(stderr);
+  ASSERT_TRUE((*replay)->run(**reader, trace_salt(0, path_), progress, &why).ok()) << why;
+  const ReplayResult& played = (*replay)->finish();
+  EXPECT_EQ(simulated.hit, played.hit);
+  EXPECT_EQ(simulated.published, played.published);
+  EXPECT_EQ(simulated.stats.tiers[0].dropped_last, played.stats.tiers[0].dropped_last);
+}
+
+TEST_F(SimTest, CountsEveryBlockOnce) {
+  const SimResult result = sim(config_of(500, 2000));
+  EXPECT_EQ(result.requests, kRequests);
+  EXPECT_EQ(result.referenced, result.hit + result.published + result.unpublished);
+  std::uint64_t sampled = 0;
+  for (const SimSample& sample : result.samples) sampled += sample.referenced;
+  EXPECT_EQ(sampled, result.referenced);
+  EXPECT_EQ(result.ttft_ns.count(), kRequests);
+}
+
+TEST_F(SimTest, NeverBeatsTheBound) {
+  const Config config = config_of(500, 0);
+  const SimResult result = sim(config);
+  EXPECT_LE(result.hit, belady_hits(traces(config), 500));
+}
+
+TEST_F(SimTest, TakesLongerOverSlowerLinks) {
+  Config config = config_of(300, 4000);
+  config.tiers[1].load_bandwidth = 1'000'000'000;
+  const SimResult fast = sim(config);
+  config.tiers[1].load_bandwidth = 10'000'000;
+  const SimResult slow = sim(config);
+  EXPECT_GT(fast.hits_by_tier[1], 0u);
+  EXPECT_GT(slow.load_wait_ns, fast.load_wait_ns);
+}
+
+TEST_F(SimTest, AnExclusiveTierGivesUpWhatIsPromoted) {
+  Config config = config_of(300, 1000);
+  const SimResult keep = sim(config);
+  config.tiers[1].placement = "exclusive";
+  const SimResult exclusive = sim(config);
+  EXPECT_GE(exclusive.hit, keep.hit);
+  EXPECT_GT(exclusive.written_behind, keep.written_behind);
+}
+
+TEST_F(SimTest, AWriteBudgetBoundsWhatIsWrittenBehind) {
+  Config config = config_of(300, 4000);
+  const SimResult free = sim(config);
+  const double blocks_a_second = 5;
+  config.tiers[1].write_budget = static_cast<std::uint64_t>(blocks_a_second * kBlockBytes);
+  const SimResult bounded = sim(config);
+  EXPECT_LT(bounded.written_behind, free.written_behind);
+  EXPECT_LE(static_cast<double>(bounded.written_behind), blocks_a_second * (bounded.virtual_seconds + 1) + 1);
+  EXPECT_GT(bounded.written_behind, 0u);
+}
+
+TEST_F(SimTest, RefusesATierWhoseSizeItCannotKnow) {
+  Config config = config_of(300, 0);
+  config.tiers[0].kind = "adopted";
+  config.tiers[0].capacity_bytes = 0;
+  std::string why;
+  EXPECT_EQ(simulate(traces(config), config, {}, &why).status().code(), Code::kInvalid);
+  EXPECT_NE(why.find("capacity"), std::string::npos) << why;
+}
+
+// --- the bound ---
+
+TraceSet hand_made(const std::vector<std::vector<std::uint32_t>>& requests) {
+  TraceSet set;
+  std::uint32_t highest = 0;
+  for (const auto& blocks : requests) {
+    set.requests.push_back({.first = set.refs.size(), .blocks = static_cast<std::uint32_t>(blocks.size())});
+    for (const std::uint32_t block : blocks) {
+      set.refs.push_back(block);
+      highest = std::max(highest, block);
+    }
+  }
+  for (std::uint32_t block = 0; block <= highest; ++block) set.keys.push_back({0, block});
+  return set;
+}
+
+TEST(Belady, KeepsWhatIsUsedSoonest) {
+  const TraceSet set = hand_made({{0}, {1}, {2}, {0}, {1}, {2}});
+  EXPECT_EQ(belady_hits(set, 1), 1u);
+  EXPECT_EQ(belady_hits(set, 2), 2u);
+  EXPECT_EQ(belady_hits(set, 3), 3u);
+}
+
+TEST(Belady, CountsOnlyWholePrefixes) {
+  // Of two prompts of two blocks that come back, a memory of two blocks keeps one whole, or two beginnings.
+  const TraceSet set = hand_made({{0, 1}, {2, 3}, {0, 1}, {2, 3}});
+  EXPECT_EQ(belady_hits(set, 2), 2u);
+  EXPECT_EQ(belady_hits(set, 3), 3u);
+  EXPECT_EQ(belady_hits(set, 4), 4u);
+}
+
+TEST(Belady, HasNoHitsWithoutMemory) { EXPECT_EQ(belady_hits(hand_made({{0}, {0}}), 0), 0u); }
+
+}  // namespace
+}  // namespace kelvin::cli
