@@ -81,6 +81,11 @@ struct Budget {
                             // used up, not because its links are busy: forget instead of waiting
   bool at_once = false;     // a caller waits: only drops help
   bool may_forget = false;  // with at_once: last copies may be dropped though a lower tier would take them
+  // With at_once, if not empty: what the slots are for, in the order of the prefix, and how many of them have
+  // their slots already. Proposing fewer drops than wanted then refuses the last of them: do so where what
+  // would go is worth more. Only where nothing but forgetting makes room.
+  std::span<const BlockKey> newcomers;
+  std::size_t granted = 0;
 };
 
 enum class Urgency : std::uint8_t { kDemand, kPrefetch, kWriteBehind };

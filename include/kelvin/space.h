@@ -131,6 +131,11 @@ enum class WhenFull : std::uint8_t {
 struct AllocateOptions {
   WhenFull when_full = WhenFull::kForget;
   std::chrono::nanoseconds timeout{0};  // with kWait
+  // Admission. The keys of the blocks that the slots are for, as many as asked for, in the order of their
+  // prefix. If given, and if nothing but forgetting makes room, the policy may grant fewer slots, for the
+  // first of them: the others it holds worth less than what they would push out. The engine computes those
+  // without keeping them. None granted: kFull.
+  std::span<const BlockKey> newcomers;
   // Adopted tiers: the engine's slots, which must be free. As many as asked for.
   std::span<const Slot> slots;
 };
@@ -216,8 +221,9 @@ class Space {
   Result<Ticket> acquire(std::span<const BlockKey> chain, TierIndex tier,
                          const AcquireOptions& options = {}) noexcept;
 
-  // `n` writable slots, which hold no block yet. kFull: more than can ever be freed while the present leases
-  // live; kBusy: not now, moves are under way; kMisuse: adopted slots that are not free.
+  // `n` writable slots, which hold no block yet; fewer where admission (`newcomers`) grants fewer. kFull:
+  // more than can ever be freed while the present leases live; kBusy: not now, moves are under way; kMisuse:
+  // adopted slots that are not free.
   Result<Lease> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options = {}) noexcept;
 
   // Makes the lease's slots blocks: slot i holds chain[first + i], where chain is the whole prefix from its

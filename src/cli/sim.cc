@@ -153,8 +153,8 @@ class Simulation {
     const TracedRequest& request = *active.request;
     const std::size_t had = active.prefix.size();
     Lease fresh;
-    if (!allocate(static_cast<std::uint32_t>(request.blocks - had), active.loaded_ns, fresh)) return false;
     name(request);
+    if (!allocate(std::span<const BlockKey>(chain_).subspan(had), active.loaded_ns, fresh)) return false;
     const Hints hints = hints_of(request);
     std::size_t published = 0;
     if (fresh) {
@@ -169,18 +169,16 @@ class Simulation {
     return true;
   }
 
-  // As many slots as can be had, up to `wanted`. False: moves under way will make room.
-  bool allocate(std::uint32_t wanted, std::uint64_t since_ns, Lease& fresh) {
+  // Slots for as many of them as the policy admits. False: moves under way will make room.
+  bool allocate(std::span<const BlockKey> newcomers, std::uint64_t since_ns, Lease& fresh) {
     AllocateOptions options;
+    options.newcomers = newcomers;
     options.when_full = now_ns_ - since_ns < kPatienceNs ? WhenFull::kWait : WhenFull::kForget;
-    for (; wanted > 0; wanted /= 2) {
-      auto lease = space_->allocate(wanted, kCompute, options);
-      if (!lease.ok() && lease.status().code() == Code::kBusy && options.when_full == WhenFull::kWait)
-        return false;
-      if (!lease.ok()) continue;
-      fresh = std::move(*lease);
-      break;
-    }
+    if (newcomers.empty()) return true;
+    auto lease = space_->allocate(static_cast<std::uint32_t>(newcomers.size()), kCompute, options);
+    if (!lease.ok() && lease.status().code() == Code::kBusy && options.when_full == WhenFull::kWait)
+      return false;
+    if (lease.ok()) fresh = std::move(*lease);
     return true;
   }
 

@@ -73,8 +73,10 @@ class Planner {
   // callers wait for. Returns how many drops and moves came of it.
   std::size_t plan(std::span<const std::uint32_t> starved) noexcept;
 
-  // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many.
-  std::size_t make_room(TierIndex tier, std::uint32_t slots, bool may_forget) noexcept;
+  // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many. With `newcomers` (whose
+  // last `slots` have no slot yet) the policy may refuse.
+  std::size_t make_room(TierIndex tier, std::uint32_t slots, bool may_forget,
+                        std::span<const BlockKey> newcomers = {}) noexcept;
 
   // Drops the copies of `blocks` in `tier`. Returns how many could be (the others are pinned or gone).
   std::size_t drop(std::span<const BlockId> blocks, TierIndex tier, DropReason reason,
@@ -85,6 +87,15 @@ class Planner {
 
   // Takes a tier out of use; its copies are dropped by this and later rounds of plan().
   void take_offline(TierIndex tier) noexcept;
+
+  // A lower tier takes what leaves this one: without a caller in a hurry nothing is forgotten here.
+  bool demotes_from(TierIndex tier) const noexcept {
+    for (std::size_t t = tier.value + 1u; t < residency_.tiers(); ++t) {
+      const TierIndex lower(static_cast<std::uint8_t>(t));
+      if (residency_.online(lower) && !residency_.slots(lower).adopted()) return true;
+    }
+    return false;
+  }
 
   // A caller waits for `slots` free slots of `tier`: planned for until the matching withdraw.
   void demand(TierIndex tier, std::uint32_t slots) noexcept { demand_[tier.value].fetch_add(slots); }

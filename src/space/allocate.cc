@@ -21,9 +21,12 @@ Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOpti
   if (adopted ? options.slots.size() != n : !options.slots.empty()) {
     return Status(Code::kInvalid, "allocate: `slots` names as many slots as asked for, of an adopted tier");
   }
+  if (!options.newcomers.empty() && options.newcomers.size() != n) {
+    return Status(Code::kInvalid, "allocate: `newcomers` names as many blocks as slots are asked for");
+  }
   if (!residency_->online(tier)) return Status(Code::kUnavailable, "allocate: the tier is offline");
   const SlotMap& slots = residency_->slots(tier);
-  if (n > slots.size() - slots.quarantined())
+  if (options.newcomers.empty() && n > slots.size() - slots.quarantined())
     return Status(Code::kFull, "allocate: more slots than the tier has");
   Hold* hold = take_hold();
   if (hold == nullptr) return Status(Code::kBusy, "allocate: space.max_leases leases and tickets are alive");
@@ -72,10 +75,14 @@ std::size_t Core::take_more(Hold& hold, std::uint32_t n) noexcept {
 Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
   std::size_t missing = take_more(hold, n);
   const bool forget = options.when_full == WhenFull::kForget;
-  while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget) != 0) {
+  const bool by_forgetting = forget || !planner_->demotes_from(hold.tier);
+  const auto newcomers = by_forgetting ? options.newcomers : std::span<const BlockKey>();
+  while (missing != 0 &&
+         planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, newcomers) != 0) {
     missing = take_more(hold, n);
   }
-  if (missing == 0) return Status();
+  if (missing == 0 || (!newcomers.empty() && !hold.entries.empty())) return Status();
+  if (!newcomers.empty()) return Status(Code::kFull, "allocate: what is there is worth more, or leased");
   if (forget && mover_->leaving(hold.tier) != 0)
     return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
   if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased");
