@@ -72,6 +72,15 @@ class View {
   ~View() = default;
 };
 
+// Blocks of one request that ask to be let into a tier, in the order of their prefix.
+struct Newcomers {
+  std::span<const BlockKey> keys;
+  std::size_t granted = 0;  // of these, how many have their slots already
+  std::uint32_t depth = 0;  // of the first
+  BlockId parent;           // of the first; none: a root, or not known
+  Hints hints;              // of the request
+};
+
 // What a plan is for and how large it may be.
 struct Budget {
   std::uint64_t now_ns = 0;
@@ -81,11 +90,10 @@ struct Budget {
                             // used up, not because its links are busy: forget instead of waiting
   bool at_once = false;     // a caller waits: only drops help
   bool may_forget = false;  // with at_once: last copies may be dropped though a lower tier would take them
-  // With at_once, if not empty: what the slots are for, in the order of the prefix, and how many of them have
-  // their slots already. Proposing fewer drops than wanted then refuses the last of them: do so where what
-  // would go is worth more. Only where nothing but forgetting makes room.
-  std::span<const BlockKey> newcomers;
-  std::size_t granted = 0;
+  // With at_once, if not null: the blocks that the slots are for. Proposing fewer drops than wanted then
+  // refuses the last of them, which ends the matter: do so where what would go is worth more. Only where
+  // nothing but forgetting makes room.
+  const Newcomers* newcomers = nullptr;
 };
 
 enum class Urgency : std::uint8_t { kDemand, kPrefetch, kWriteBehind };

@@ -131,11 +131,12 @@ enum class WhenFull : std::uint8_t {
 struct AllocateOptions {
   WhenFull when_full = WhenFull::kForget;
   std::chrono::nanoseconds timeout{0};  // with kWait
-  // Admission. The keys of the blocks that the slots are for, as many as asked for, in the order of their
-  // prefix. If given, and if nothing but forgetting makes room, the policy may grant fewer slots, for the
-  // first of them: the others it holds worth less than what they would push out. The engine computes those
-  // without keeping them. None granted: kFull.
-  std::span<const BlockKey> newcomers;
+  // Admission. The prefix, from its root on, whose last blocks the slots are for. If given, and if nothing
+  // but forgetting makes room, the policy may grant fewer slots, for the first of these blocks: the others
+  // it holds worth less than what they would push out, and the engine does not keep them. None granted:
+  // kFull.
+  std::span<const BlockKey> chain;
+  Hints hints;  // of the request that made the blocks, as far as known
   // Adopted tiers: the engine's slots, which must be free. As many as asked for.
   std::span<const Slot> slots;
 };
@@ -221,7 +222,7 @@ class Space {
   Result<Ticket> acquire(std::span<const BlockKey> chain, TierIndex tier,
                          const AcquireOptions& options = {}) noexcept;
 
-  // `n` writable slots, which hold no block yet; fewer where admission (`newcomers`) grants fewer. kFull:
+  // `n` writable slots, which hold no block yet; fewer where admission (`chain`) grants fewer. kFull:
   // more than can ever be freed while the present leases live; kBusy: not now, moves are under way; kMisuse:
   // adopted slots that are not free.
   Result<Lease> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options = {}) noexcept;

@@ -16,7 +16,7 @@ Ghost Ghosts::unpack(const Entry& entry) noexcept {
 }
 
 bool Ghosts::put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, Ghost* displaced) noexcept {
-  Set& set = set_of(key);
+  Set& set = sets_[place_of(key)];
   const std::uint32_t tag = tag_of(key);
   Entry* place = nullptr;
   for (Entry& entry : set.entries) {
@@ -37,9 +37,19 @@ bool Ghosts::put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, 
   return full;
 }
 
+bool Ghosts::find(const BlockKey& key, Ghost* ghost) const noexcept {
+  const std::uint32_t tag = tag_of(key);
+  for (const Entry& entry : sets_[place_of(key)].entries) {
+    if ((entry.word & (kUsed | kTag)) != (kUsed | tag)) continue;
+    *ghost = unpack(entry);
+    return true;
+  }
+  return false;
+}
+
 bool Ghosts::take(const BlockKey& key, Ghost* ghost) noexcept {
   const std::uint32_t tag = tag_of(key);
-  for (Entry& entry : set_of(key).entries) {
+  for (Entry& entry : sets_[place_of(key)].entries) {
     if ((entry.word & (kUsed | kTag)) != (kUsed | tag)) continue;
     *ghost = unpack(entry);
     entry.word = 0;

@@ -31,6 +31,8 @@ class Ghosts {
 
   // Remembers a block. True: `displaced` had to go for it.
   bool put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, Ghost* displaced) noexcept;
+  // False: the block is not known.
+  bool find(const BlockKey& key, Ghost* ghost) const noexcept;
   // Takes a block out; false: it is not known.
   bool take(const BlockKey& key, Ghost* ghost) noexcept;
 
@@ -48,7 +50,7 @@ class Ghosts {
   static constexpr std::uint32_t kTag = (1U << 20) - 1;
 
   static Ghost unpack(const Entry& entry) noexcept;
-  Set& set_of(const BlockKey& key) noexcept { return sets_[key.lo >> shift_]; }
+  std::size_t place_of(const BlockKey& key) const noexcept { return key.lo >> shift_; }
   static std::uint32_t tag_of(const BlockKey& key) noexcept {
     return static_cast<std::uint32_t>(key.hi) & kTag;
   }

@@ -1,6 +1,7 @@
 // What a heat policy takes note of: see policy.h.
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "policies/heat/policy.h"
 
@@ -11,8 +12,14 @@ namespace {
 constexpr std::uint64_t kAfterthoughtNs = 2'000'000'000;
 constexpr std::uint32_t kGraceSeconds = 10;  // by which a scheduler's announcement may be late
 
+constexpr std::uint32_t kLongest = 0x7FFF'FFFF;  // seconds
+
 std::uint32_t seconds_of(std::uint64_t time_ns) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(time_ns / 1'000'000'000, 0xFFFF'0000));
+}
+
+std::uint32_t end_of(std::uint32_t seconds, std::uint64_t start_ns) noexcept {
+  return seconds_of(start_ns) + std::min(seconds, kLongest);
 }
 
 }  // namespace
@@ -63,7 +70,7 @@ void HeatPolicy::hit(const View& view, const Event& event) noexcept {
     run = {kNone, requests_.begin(event.time_ns), event.time_ns};
     Request& request = *requests_.find(run.request);
     request.tail = event.block;
-    request.depth = view.block(event.block).depth + 1;
+    request.depth = request.kept = view.block(event.block).depth + 1;
     requests_.follow(request, block.request, request.depth);
     hear(request, event);
     requests_.describe(request);
@@ -74,7 +81,11 @@ void HeatPolicy::hit(const View& view, const Event& event) noexcept {
 }
 
 // The request that a new copy of a block belongs to: its parent's, if that ends there, else a new one.
-std::uint32_t HeatPolicy::joined(const Block& block, std::uint32_t depth, const Event& event) noexcept {
+std::uint32_t HeatPolicy::joined(const Block& block, const BlockState& state, const Event& event) noexcept {
+  if (admitted_.serial != Requests::kNone && admitted_.first == state.key) {
+    const std::uint32_t serial = std::exchange(admitted_, {}).serial;
+    if (requests_.find(serial) != nullptr) return serial;
+  }
   std::uint32_t before = Requests::kNone;
   if (block.parent != kNone) {
     before = blocks_[block.parent].request;
@@ -86,7 +97,7 @@ std::uint32_t HeatPolicy::joined(const Block& block, std::uint32_t depth, const 
   }
   learn_returns();
   const std::uint32_t serial = requests_.begin(event.time_ns);
-  requests_.follow(*requests_.find(serial), before, before == Requests::kNone ? 0 : depth);
+  requests_.follow(*requests_.find(serial), before, before == Requests::kNone ? 0 : state.depth);
   return serial;
 }
 
@@ -95,10 +106,11 @@ void HeatPolicy::publish(const View& view, const Event& event) noexcept {
   meet(view, event.block);
   Block& block = blocks_[id];
   const BlockState state = view.block(event.block);
-  const std::uint32_t serial = joined(block, state.depth, event);
+  const std::uint32_t serial = joined(block, state, event);
   Request& request = *requests_.find(serial);
   request.tail = event.block;
-  request.depth = state.depth + 1;
+  request.kept = state.depth + 1;
+  request.depth = std::max(request.depth, request.kept);
   request.closed = false;
   hear(request, event);
   Ghost ghost;
@@ -196,17 +208,11 @@ void HeatPolicy::learn_returns() noexcept {
   returns_.count = 0;
 }
 
-void HeatPolicy::hear(Request& request, const Event& event) noexcept {
-  if (event.session != 0) request.session = event.session;
-  if (event.output_tokens != 0) request.output = event.output_tokens;
-  if (event.finish != FinishReason::kUnknown) request.finish = event.finish;
-}
-
-Part HeatPolicy::part_of(const Block& block, bool known, bool tail) noexcept {
+Part HeatPolicy::part_of(unsigned forks, bool known, bool tail) noexcept {
   if (!known) return tail ? Part::kTail : Part::kBody;
-  if (block.forks == 0) return Part::kOwn;
-  if (block.forks == 1) return Part::kForked;
-  return block.forks < 8 ? Part::kShared : Part::kCommon;
+  if (forks == 0) return Part::kOwn;
+  if (forks == 1) return Part::kForked;
+  return forks < 8 ? Part::kShared : Part::kCommon;
 }
 
 void HeatPolicy::count(Block& block, Request& request, Part part) noexcept {
@@ -218,20 +224,27 @@ void HeatPolicy::count(Block& block, Request& request, Part part) noexcept {
   block.counted = true;
 }
 
+// The request is over: what it was like is known, and what its session did before it. True: it continues it.
+bool HeatPolicy::settle(std::uint32_t serial, Request& request) noexcept {
+  const bool continued = requests_.describe(request);
+  if (!request.settled) {
+    if (continued) {
+      requests_.learn_gap(request);
+      requests_.describe(request);
+    }
+    requests_.move_on(serial, request);
+  }
+  request.settled = request.closed = true;
+  return continued;
+}
+
 // Up from the deepest block, as far as no other request came by. Where a request left a known path before
 // its end, all that it shares with that path is forked once more. Blocks of a piece that was released before
 // are counted already, the last of them as a tail.
 void HeatPolicy::close(std::uint32_t serial, Request& request) noexcept {
-  const bool continued = requests_.describe(request);
   const bool first = !request.settled;
-  if (first && continued) {
-    requests_.learn_gap(request);
-    requests_.describe(request);
-  }
-  if (first) requests_.move_on(serial, request);
-  const bool fork = first && !continued;
-  request.settled = request.closed = true;
-  std::uint32_t depth = request.depth;
+  const bool fork = !settle(serial, request) && first;
+  std::uint32_t depth = request.kept;
   for (std::uint32_t id = request.tail.value; id != kNone && depth-- > 0;) {
     Block& block = blocks_[id];
     if (block.request != serial) return;
@@ -239,7 +252,7 @@ void HeatPolicy::close(std::uint32_t serial, Request& request) noexcept {
     const bool done = block.counted && !tail;
     const bool known = depth < request.known;
     if (fork && known && block.forks < Ghosts::kMostForks) block.forks = (block.forks + 1) & 15;
-    count(block, request, part_of(block, known, tail));
+    count(block, request, part_of(block.forks, known, tail));
     if (done && !fork) return;
     id = block.parent;
   }
@@ -249,9 +262,15 @@ void HeatPolicy::retain(Block& block, const Event& event) noexcept {
   if (!use_hints_) return;
   block.priority = std::min<std::uint8_t>(event.priority, 100);
   if (event.retain_s == 0) return;
-  const std::uint32_t until = seconds_of(event.time_ns) + std::min(event.retain_s, 0x7FFF'FFFFU);
-  block.keep_until_s = std::max(block.keep_until_s, until);
+  block.keep_until_s = std::max(block.keep_until_s, end_of(event.retain_s, event.time_ns));
   block.expected = false;
+}
+
+HeatPolicy::Retention HeatPolicy::retention_of(const Hints& hints, std::uint64_t now_ns) const noexcept {
+  if (!use_hints_) return {};
+  const auto seconds =
+      static_cast<std::uint32_t>(std::clamp<std::int64_t>(hints.retain_for.count(), 0, kLongest));
+  return {std::min<std::uint8_t>(hints.priority, 100), seconds == 0 ? 0 : end_of(seconds, now_ns)};
 }
 
 void HeatPolicy::add_copy(std::uint32_t id, TierIndex tier) noexcept {

@@ -55,6 +55,7 @@ std::uint64_t HeatPolicy::block_bytes() const noexcept {
 
 std::size_t HeatPolicy::plan(const View& view, const Budget& budget, std::span<Move> moves) noexcept {
   learn_returns();
+  begin_admission(budget.newcomers, budget.now_ns);
   Plan plan{view, budget, moves};
   // Farthest first: what is freed there is what nearer tiers demote into.
   for (std::size_t t = tiers_.size(); t-- > 0;) {
@@ -76,19 +77,25 @@ float HeatPolicy::rank(std::uint32_t id, std::uint64_t now_ns) noexcept {
   const Block& block = blocks_[id];
   Request* request = requests_.find(block.request);
   float heat = 0;
+  std::uint32_t depth = 0;
   if (request != nullptr && !block.orphan) {
     heat = requests_.heat(*request, static_cast<Part>(block.part), now_ns);
-    if (by_seconds_) {
-      heat *= 1 + static_cast<float>(request->depth) * static_cast<float>(block_tokens_) / kQuadraticTokens;
-    }
+    depth = request->depth;
   }
-  if (block.priority != kPlain) {
-    const float over = static_cast<float>(block.priority) - static_cast<float>(kPlain);
-    heat *= block.priority == 0 ? 0 : std::exp2(over / kPriorityOctave);
-    if (block.priority == 100) heat += 1;  // a use a second: above what any block without a hint has
+  return weigh(heat, depth, {block.priority, block.keep_until_s}, now_ns);
+}
+
+float HeatPolicy::weigh(float heat, std::uint32_t depth, const Retention& retention,
+                        std::uint64_t now_ns) const noexcept {
+  if (by_seconds_)
+    heat *= 1 + static_cast<float>(depth) * static_cast<float>(block_tokens_) / kQuadraticTokens;
+  if (retention.priority != kPlain) {
+    const float over = static_cast<float>(retention.priority) - static_cast<float>(kPlain);
+    heat *= retention.priority == 0 ? 0 : std::exp2(over / kPriorityOctave);
+    if (retention.priority == 100) heat += 1;  // a use a second: above what any block without a hint has
   }
-  if (block.keep_until_s != 0 && block.keep_until_s > now_ns / 1'000'000'000) {
-    heat += kKept * (1 + static_cast<float>(block.priority));
+  if (retention.until_s != 0 && retention.until_s > now_ns / 1'000'000'000) {
+    heat += kKept * (1 + static_cast<float>(retention.priority));
   }
   return heat;
 }
@@ -203,7 +210,7 @@ void HeatPolicy::free_slots(Plan& plan, TierIndex t) noexcept {
   Candidate victim;
   while (wanted != 0 && !plan.full()) {
     if (victim.block == kNone) victim = pick(plan, t);
-    if (victim.block == kNone) return;
+    if (victim.block == kNone || !admit(victim, plan.budget.now_ns)) return;
     const Verdict verdict = evict(plan, t, victim);
     if (verdict == Verdict::kLowerBusy) return;
     if (verdict == Verdict::kNotNow) {

@@ -74,6 +74,11 @@ class HeatPolicy final : public Policy {
   static_assert(sizeof(Block) == 16);
   static constexpr std::uint8_t kPlain = 50;  // priority
 
+  // How the engine wants a block kept.
+  struct Retention {
+    std::uint8_t priority = kPlain;
+    std::uint32_t until_s = 0;
+  };
   // A lease whose kHit events are coming in, deepest first.
   struct Run {
     std::uint32_t expected = kNone;  // block of the next one
@@ -88,6 +93,20 @@ class HeatPolicy final : public Policy {
     std::uint64_t time_ns = 0;
   };
 
+  // Blocks that ask to be let in, in one plan.
+  struct Admission {
+    const Newcomers* newcomers = nullptr;  // null: nobody asks
+    std::uint32_t serial = Requests::kNone;
+    Request request;       // as it will be with all of them
+    std::size_t next = 0;  // the one that the next victim makes room for
+    float rank = 0;        // its
+  };
+  // A request of which the first blocks were let in, and the last ones not, before any was published.
+  struct Admitted {
+    BlockKey first;
+    std::uint32_t serial = Requests::kNone;
+  };
+
   // observe.cc
   void meet(const View& view, BlockId id) noexcept;
   void hit(const View& view, const Event& event) noexcept;
@@ -98,17 +117,31 @@ class HeatPolicy final : public Policy {
   void forget(const Event& event) noexcept;
   void expect(const Event& event) noexcept;
   Run& run_of(const Event& event) noexcept;
-  std::uint32_t joined(const Block& block, std::uint32_t depth, const Event& event) noexcept;
+  std::uint32_t joined(const Block& block, const BlockState& state, const Event& event) noexcept;
   void use(Block& block, std::uint32_t request, std::uint64_t now_ns) noexcept;
   void note_return(std::uint32_t request, Part part, std::uint64_t now_ns) noexcept;
   void learn_returns() noexcept;
   void close(std::uint32_t serial, Request& request) noexcept;
+  bool settle(std::uint32_t serial, Request& request) noexcept;
   void count(Block& block, Request& request, Part part) noexcept;
-  static Part part_of(const Block& block, bool known, bool tail) noexcept;
-  static void hear(Request& request, const Event& event) noexcept;
+  static Part part_of(unsigned forks, bool known, bool tail) noexcept;
+  // What an event or a hint says of the request behind it.
+  template <class Said>
+  static void hear(Request& request, const Said& said) noexcept {
+    if (said.session != 0) request.session = said.session;
+    if (said.output_tokens != 0) request.output = said.output_tokens;
+    if (said.finish != FinishReason::kUnknown) request.finish = said.finish;
+  }
   void retain(Block& block, const Event& event) noexcept;
   void add_copy(std::uint32_t id, TierIndex tier) noexcept;
   void remove_copy(std::uint32_t id, TierIndex tier) noexcept;
+
+  // admit.cc
+  void begin_admission(const Newcomers* newcomers, std::uint64_t now_ns) noexcept;
+  std::uint32_t request_of(const Newcomers& newcomers) const noexcept;
+  void rank_newcomer(std::uint64_t now_ns) noexcept;
+  void refuse(std::uint64_t now_ns) noexcept;
+  void remember(const BlockKey& key, std::uint32_t serial, bool tail, std::uint64_t now_ns) noexcept;
 
   // plan.cc
   struct Plan;
@@ -132,7 +165,11 @@ class HeatPolicy final : public Policy {
   };
   enum class Verdict : std::uint8_t { kProposed, kNotNow, kLowerBusy };
 
+  bool admit(const Candidate& victim, std::uint64_t now_ns) noexcept;  // admit.cc
   float rank(std::uint32_t id, std::uint64_t now_ns) noexcept;
+  float weigh(float heat, std::uint32_t depth, const Retention& retention,
+              std::uint64_t now_ns) const noexcept;
+  Retention retention_of(const Hints& hints, std::uint64_t now_ns) const noexcept;
   void free_slots(Plan& plan, TierIndex tier) noexcept;
   Candidate pick(Plan& plan, TierIndex tier) noexcept;
   Candidate pick_any(Plan& plan, TierIndex tier) noexcept;
@@ -161,6 +198,8 @@ class HeatPolicy final : public Policy {
   std::array<Run, 8> runs_{};
   std::size_t last_run_ = 0;
   Returns returns_;
+  Admission admission_;
+  Admitted admitted_;
   std::vector<std::uint32_t> passed_;
   std::uint64_t random_ = 0x9E37'79B9'7F4A'7C15;
 };

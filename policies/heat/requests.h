@@ -35,7 +35,8 @@ struct alignas(64) Request {
 
   std::uint64_t session = 0;   // 0: unknown
   BlockId tail;                // deepest block so far
-  std::uint32_t depth = 0;     // blocks of the prompt so far
+  std::uint32_t depth = 0;     // blocks of the prompt so far, with those that were refused
+  std::uint32_t kept = 0;      // of these, how many were not: the depth of the tail and one
   std::uint32_t known = 0;     // of these, how many from the root were known before
   std::uint32_t previous = 0;  // serial of the request that used the deepest known block before
   std::uint32_t sibling = 0;   // serial of an earlier request of the session
@@ -62,9 +63,9 @@ class Requests {
   std::uint32_t newest() const noexcept { return next_ - 1; }
 
   // Null: never given out, or overwritten.
-  Request* find(std::uint32_t serial) noexcept {
-    const std::uint32_t age = next_ - serial;
-    return age != 0 && age <= count_ ? &ring_[serial % ring_.size()] : nullptr;
+  Request* find(std::uint32_t serial) noexcept { return valid(serial) ? &at(serial) : nullptr; }
+  const Request* find(std::uint32_t serial) const noexcept {
+    return valid(serial) ? &ring_[serial % ring_.size()] : nullptr;
   }
 
   // Says that the request continues what `previous` did, as far as it is known. Cheap; may be repeated.
@@ -92,6 +93,11 @@ class Requests {
   const Pace& pace() const noexcept { return pace_; }
 
  private:
+  bool valid(std::uint32_t serial) const noexcept {
+    const std::uint32_t age = next_ - serial;
+    return age != 0 && age <= count_;
+  }
+  Request& at(std::uint32_t serial) noexcept { return ring_[serial % ring_.size()]; }
   bool continues(const Request& request, const Request& before) const noexcept;
   void let_time_pass(std::uint64_t now_ns) noexcept;
   static Pace::Inputs inputs(const Request& request) noexcept;

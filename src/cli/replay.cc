@@ -172,7 +172,7 @@ void Replay::verify(const Lease& prefix) {
 Status Replay::compute(const Hints& hints, std::size_t first, Lease& fresh, std::string* why) {
   const std::size_t rest = chain_.size() - first;
   if (rest == 0) return {};
-  if (Status status = allocate(static_cast<std::uint32_t>(rest), fresh, why); !status.ok()) return status;
+  if (Status status = allocate(rest, hints, fresh, why); !status.ok()) return status;
   const std::size_t made = fresh.size();
   for (std::size_t i = 0; i < made; ++i) {
     std::byte* bytes = fresh.address(i).pointer;
@@ -193,26 +193,25 @@ Status Replay::compute(const Hints& hints, std::size_t first, Lease& fresh, std:
   return {};
 }
 
-// Leaves `fresh` with as many slots as can be had, up to `wanted`.
-Status Replay::allocate(std::uint32_t wanted, Lease& fresh, std::string* why) {
+// Leaves `fresh` with slots for as many of the chain's last blocks as the policy admits.
+Status Replay::allocate(std::size_t wanted, const Hints& hints, Lease& fresh, std::string* why) {
   const auto deadline = WallClock::now() + kPatience;
   AllocateOptions options;
   options.when_full = WhenFull::kWait;
   options.timeout = kSlice;
-  while (wanted > 0) {
-    auto lease = space_->allocate(wanted, kCompute, options);
+  options.chain = chain_;
+  options.hints = hints;
+  while (!interrupted()) {
+    auto lease = space_->allocate(static_cast<std::uint32_t>(wanted), kCompute, options);
     if (lease.ok()) {
       fresh = std::move(*lease);
       return {};
     }
     const Code code = lease.status().code();
-    if (code != Code::kBusy && code != Code::kFull) return failed(lease.status(), "allocate", why);
-    if (interrupted()) return {};
-    if (code == Code::kFull || options.when_full == WhenFull::kForget) {
-      wanted /= 2;
-    } else if (WallClock::now() >= deadline) {
-      options.when_full = WhenFull::kForget;
-    }
+    if (code == Code::kFull) return {};
+    if (code != Code::kBusy) return failed(lease.status(), "allocate", why);
+    if (options.when_full == WhenFull::kForget) return {};
+    if (WallClock::now() >= deadline) options.when_full = WhenFull::kForget;
   }
   return {};
 }

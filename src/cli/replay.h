@@ -70,7 +70,7 @@ class Replay {
   Status acquire(const Hints& hints, Lease& prefix, std::string* why);
   void verify(const Lease& prefix);
   Status compute(const Hints& hints, std::size_t first, Lease& fresh, std::string* why);
-  Status allocate(std::uint32_t wanted, Lease& fresh, std::string* why);
+  Status allocate(std::size_t wanted, const Hints& hints, Lease& fresh, std::string* why);
   void show(const TraceReader& reader, Progress& progress);
 
   const ReplayOptions options_;

@@ -154,8 +154,8 @@ class Simulation {
     const std::size_t had = active.prefix.size();
     Lease fresh;
     name(request);
-    if (!allocate(std::span<const BlockKey>(chain_).subspan(had), active.loaded_ns, fresh)) return false;
     const Hints hints = hints_of(request);
+    if (!allocate(request.blocks - had, hints, active.loaded_ns, fresh)) return false;
     std::size_t published = 0;
     if (fresh) {
       const Status status = space_->publish(fresh, std::span(chain_).first(had + fresh.size()), had, hints);
@@ -169,13 +169,14 @@ class Simulation {
     return true;
   }
 
-  // Slots for as many of them as the policy admits. False: moves under way will make room.
-  bool allocate(std::span<const BlockKey> newcomers, std::uint64_t since_ns, Lease& fresh) {
+  // Slots for as many of the chain's last blocks as the policy admits. False: moves under way will make room.
+  bool allocate(std::size_t wanted, const Hints& hints, std::uint64_t since_ns, Lease& fresh) {
+    if (wanted == 0) return true;
     AllocateOptions options;
-    options.newcomers = newcomers;
+    options.chain = chain_;
+    options.hints = hints;
     options.when_full = now_ns_ - since_ns < kPatienceNs ? WhenFull::kWait : WhenFull::kForget;
-    if (newcomers.empty()) return true;
-    auto lease = space_->allocate(static_cast<std::uint32_t>(newcomers.size()), kCompute, options);
+    auto lease = space_->allocate(static_cast<std::uint32_t>(wanted), kCompute, options);
     if (!lease.ok() && lease.status().code() == Code::kBusy && options.when_full == WhenFull::kWait)
       return false;
     if (lease.ok()) fresh = std::move(*lease);

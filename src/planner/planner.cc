@@ -79,7 +79,9 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
 }
 
 std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_forget,
-                               std::span<const BlockKey> newcomers) noexcept {
+                               const Newcomers* newcomers) noexcept {
+  Newcomers waiting;
+  if (newcomers != nullptr) waiting = *newcomers;
   MutexLock lock(mu_);
   drain();
   std::size_t freed = 0;
@@ -94,13 +96,14 @@ std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_for
     budget.may_write = {none.data(), residency_.tiers()};
     budget.at_once = true;
     budget.may_forget = may_forget;
-    budget.newcomers = newcomers;
-    budget.granted = newcomers.empty() ? 0 : newcomers.size() - (slots - freed);
+    if (newcomers != nullptr) budget.newcomers = &waiting;
+    waiting.granted = waiting.keys.size() - std::min(waiting.keys.size(), slots - freed);
     const std::size_t wanted = std::min<std::size_t>(moves_.size(), slots - freed);
     const std::size_t proposed = std::min(policy_->plan(view_, budget, {moves_.data(), wanted}), wanted);
     const std::size_t carried = carry_out({moves_.data(), proposed}, true);
     freed += carried;
-    if (carried == 0) break;
+    const bool refused = newcomers != nullptr && proposed < wanted;
+    if (carried == 0 || refused) break;
   }
   return freed;
 }

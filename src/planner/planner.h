@@ -73,10 +73,10 @@ class Planner {
   // callers wait for. Returns how many drops and moves came of it.
   std::size_t plan(std::span<const std::uint32_t> starved) noexcept;
 
-  // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many. With `newcomers` (whose
-  // last `slots` have no slot yet) the policy may refuse.
+  // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many. With `newcomers`, the
+  // last `slots` of which have no slot yet, the policy may refuse.
   std::size_t make_room(TierIndex tier, std::uint32_t slots, bool may_forget,
-                        std::span<const BlockKey> newcomers = {}) noexcept;
+                        const Newcomers* newcomers = nullptr) noexcept;
 
   // Drops the copies of `blocks` in `tier`. Returns how many could be (the others are pinned or gone).
   std::size_t drop(std::span<const BlockId> blocks, TierIndex tier, DropReason reason,

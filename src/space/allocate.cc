@@ -21,12 +21,12 @@ Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOpti
   if (adopted ? options.slots.size() != n : !options.slots.empty()) {
     return Status(Code::kInvalid, "allocate: `slots` names as many slots as asked for, of an adopted tier");
   }
-  if (!options.newcomers.empty() && options.newcomers.size() != n) {
-    return Status(Code::kInvalid, "allocate: `newcomers` names as many blocks as slots are asked for");
+  if (!options.chain.empty() && options.chain.size() < n) {
+    return Status(Code::kInvalid, "allocate: `chain` names at least as many blocks as slots are asked for");
   }
   if (!residency_->online(tier)) return Status(Code::kUnavailable, "allocate: the tier is offline");
   const SlotMap& slots = residency_->slots(tier);
-  if (options.newcomers.empty() && n > slots.size() - slots.quarantined())
+  if (options.chain.empty() && n > slots.size() - slots.quarantined())
     return Status(Code::kFull, "allocate: more slots than the tier has");
   Hold* hold = take_hold();
   if (hold == nullptr) return Status(Code::kBusy, "allocate: space.max_leases leases and tickets are alive");
@@ -74,19 +74,45 @@ std::size_t Core::take_more(Hold& hold, std::uint32_t n) noexcept {
 
 Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
   std::size_t missing = take_more(hold, n);
+  if (missing == 0) return Status();
   const bool forget = options.when_full == WhenFull::kForget;
-  const bool by_forgetting = forget || !planner_->demotes_from(hold.tier);
-  const auto newcomers = by_forgetting ? options.newcomers : std::span<const BlockKey>();
-  while (missing != 0 &&
-         planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, newcomers) != 0) {
-    missing = take_more(hold, n);
+  const bool asks = !options.chain.empty() && (forget || !planner_->demotes_from(hold.tier));
+  if (asks) {
+    if (admit(hold, n, options) != 0) return Status();
+  } else {
+    while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget) != 0) {
+      missing = take_more(hold, n);
+    }
+    if (missing == 0) return Status();
+    if (!forget) {
+      const Status status = wait_for_room(hold, n, options);
+      const bool fewer = status.code() == Code::kFull && !options.chain.empty() && !hold.entries.empty();
+      return fewer ? Status() : status;
+    }
   }
-  if (missing == 0 || (!newcomers.empty() && !hold.entries.empty())) return Status();
-  if (!newcomers.empty()) return Status(Code::kFull, "allocate: what is there is worth more, or leased");
-  if (forget && mover_->leaving(hold.tier) != 0)
+  if (mover_->leaving(hold.tier) != 0)
     return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
-  if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased");
-  return wait_for_room(hold, n, options);
+  if (asks) return Status(Code::kFull, "allocate: what is there is leased or worth more");
+  return Status(Code::kFull, "allocate: every slot of the tier is leased");
+}
+
+// As many slots as the policy grants, by forgetting; returns how many the hold has. Where others are quicker
+// to take what was freed, the policy is asked again.
+std::size_t Core::admit(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
+  Newcomers newcomers;
+  newcomers.keys = options.chain.last(n);
+  newcomers.hints = options.hints;
+  newcomers.depth = static_cast<std::uint32_t>(options.chain.size() - n);
+  std::array<BlockId, 1> parent;
+  if (newcomers.depth != 0 &&
+      residency_->find_prefix(options.chain.subspan(newcomers.depth - 1, 1), parent) != 0)
+    newcomers.parent = parent[0];
+  for (;;) {
+    const auto missing = static_cast<std::uint32_t>(n - hold.entries.size());
+    newcomers.granted = hold.entries.size();
+    const std::size_t freed = planner_->make_room(hold.tier, missing, true, &newcomers);
+    if (take_more(hold, n) == 0 || freed < missing) return hold.entries.size();
+  }
 }
 
 Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {

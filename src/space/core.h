@@ -70,6 +70,7 @@ class Core {
   Status fill_hold(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
   Status take_named(Hold& hold, const AllocateOptions& options) noexcept;
   Status take_free(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
+  std::size_t admit(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
   Status wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
   std::size_t take_more(Hold& hold, std::uint32_t n) noexcept;
   void meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept;
