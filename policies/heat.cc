@@ -37,7 +37,7 @@ constexpr std::array kOptions = {
                1e9},
     OptionSpec{"write_worth",
                OptionType::kReal,
-               "1",
+               "2",
                "heat, as a share of what the next tier evicts, from which a block is written there",
                {},
                0,

@@ -29,6 +29,7 @@ void HeatPolicy::begin_admission(const Newcomers* newcomers, std::uint64_t now_n
   }
   hear(request, newcomers->hints);
   request.depth = newcomers->depth + static_cast<std::uint32_t>(newcomers->keys.size());
+  for (const BlockKey& key : newcomers->keys) ghosts_.prefetch(key);
   Ghost ghost;
   for (const BlockKey& key : newcomers->keys) {
     if (!ghosts_.find(key, &ghost)) break;

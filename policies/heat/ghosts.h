@@ -31,6 +31,7 @@ class Ghosts {
 
   // Remembers a block. True: `displaced` had to go for it.
   bool put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, Ghost* displaced) noexcept;
+  void prefetch(const BlockKey& key) const noexcept { __builtin_prefetch(&sets_[place_of(key)]); }
   // False: the block is not known.
   bool find(const BlockKey& key, Ghost* ghost) const noexcept;
   // Takes a block out; false: it is not known.

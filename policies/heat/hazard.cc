@@ -2,7 +2,9 @@
 #include "policies/heat/hazard.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 
 namespace kelvin::heat {
 namespace {
@@ -10,7 +12,24 @@ namespace {
 constexpr float kFirstGuess = -3;  // logit of a use within half an octave, before anything is known
 constexpr std::array<std::size_t, 3> kFinely = {kOutput, kFinish, kBlocks};
 
-float chance(float logit) noexcept { return 1.0F / (1.0F + std::exp(-logit)); }
+// Two to the power of x, within 2e-6 of it. Ours, not the C library's: every machine must come to the same
+// decisions, and a loop over it becomes vector instructions.
+inline float power_of_2(float x) noexcept {
+  x = x < -126.0F ? -126.0F : x;
+  x = x > 126.0F ? 126.0F : x;
+  const float shifted = x + 12'582'912.0F;  // rounds to the nearest integer, which is in the low bits then
+  const std::int32_t whole = std::bit_cast<std::int32_t>(shifted) - 0x4B40'0000;
+  const float rest = x - (shifted - 12'582'912.0F);
+  float power = 1.333'355'8e-3F;  // the series of 2^x, as far as a half needs it
+  power = power * rest + 9.618'129e-3F;
+  power = power * rest + 5.550'411e-2F;
+  power = power * rest + 2.402'265e-1F;
+  power = power * rest + 6.931'472e-1F;
+  power = power * rest + 1.0F;
+  return power * std::bit_cast<float>((whole + 127) << 23);
+}
+
+inline float chance(float logit) noexcept { return 1.0F / (1.0F + power_of_2(-1.442'695F * logit)); }
 
 // Blocks of one part of one request share a fate: many of them say less than as many requests would.
 float weight_of(std::uint32_t blocks) noexcept { return std::sqrt(static_cast<float>(blocks)); }
@@ -24,14 +43,12 @@ constexpr std::array<float, kBins> kWidths = make_widths();  // seconds
 
 }  // namespace
 
-Hazard::Hazard(const Rates& rates) : rates_(rates), weights_(kAll) {
-  for (std::size_t k = 0; k < kBins; ++k) weights_[kBase + k].value = kFirstGuess;
+Hazard::Hazard(const Rates& rates) : rates_(rates), weights_(kAll), evidence_(kAll) {
+  for (std::size_t k = 0; k < kBins; ++k) weights_[kBase + k] = kFirstGuess;
 }
 
-std::size_t Hazard::relative(float pace, int bin) noexcept {
-  if (pace < 0) return kRelative - 1;
-  const int from_pace = bin - static_cast<int>(std::lround(2 * pace)) + 60;
-  return static_cast<std::size_t>(std::clamp(from_pace, 0, static_cast<int>(kRelative) - 2));
+int Hazard::bins_of(float pace) noexcept {
+  return static_cast<int>(std::min(2 * pace + 0.5F, static_cast<float>(kMostPace)));
 }
 
 void Hazard::terms(const Traits& traits, int bin, std::span<std::uint32_t, kTerms> term) noexcept {
@@ -47,7 +64,11 @@ void Hazard::terms(const Traits& traits, int bin, std::span<std::uint32_t, kTerm
   for (std::size_t f = 0; f < kFineFields; ++f) {
     add(kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots + k / kFine);
   }
-  for (std::size_t p = 0; p < kPaces; ++p) add(kPace + p * kRelative + relative(traits.pace[p], bin));
+  for (std::size_t p = 0; p < kPaces; ++p) {
+    const float pace = traits.pace[p];
+    const auto from_pace = static_cast<std::size_t>(bin + kMostPace - bins_of(pace));
+    add(kPace + p * kRelative + (pace < 0 ? kRelative - 1 : from_pace));
+  }
 }
 
 void Hazard::part_terms(const Traits& traits, int bin, std::size_t part,
@@ -64,7 +85,7 @@ void Hazard::part_terms(const Traits& traits, int bin, std::size_t part,
 
 float Hazard::sum(std::span<const std::uint32_t> term) const noexcept {
   float total = 0;
-  for (const std::uint32_t index : term) total += weights_[index].value;
+  for (const std::uint32_t index : term) total += weights_[index];
   return total;
 }
 
@@ -72,13 +93,13 @@ void Hazard::step(std::span<const std::uint32_t> term, float gradient) noexcept 
   const float square = gradient * gradient;
   const float reach = rates_.step * gradient;
   for (const std::uint32_t index : term) {
-    Weight& weight = weights_[index];
-    weight.evidence = weight.evidence * rates_.memory + square;
-    weight.value -= reach / std::sqrt(weight.evidence + rates_.doubt);
+    evidence_[index] = evidence_[index] * rates_.memory + square;
+    weights_[index] -= reach / std::sqrt(evidence_[index] + rates_.doubt);
   }
 }
 
 void Hazard::survived(const Traits& traits, int bin, std::span<const std::uint32_t, kParts> count) noexcept {
+  if (std::ranges::all_of(count, [](std::uint32_t blocks) { return blocks == 0; })) return;
   std::array<std::uint32_t, kTerms> term;
   terms(traits, bin, term);
   const float shared = sum(term);
@@ -104,59 +125,62 @@ void Hazard::returned(const Traits& traits, int bin, Part part, std::uint32_t co
   step(term, gradient);
 }
 
-// Sums of the terms that stay the same for some bins are kept while they do: this is the hot path.
-float Hazard::heat(const Traits& traits, int bin, Part part) const noexcept {
-  const Weight* const own = &weights_[kPart + static_cast<std::size_t>(part) * kSlots];
+// By bin. Terms that stay the same for some bins are summed for all of these at once.
+Hazard::Chances Hazard::chances(const Traits& traits, Part part) const noexcept {
+  const float* const own = &weights_[kPart + static_cast<std::size_t>(part) * kSlots];
   const std::size_t turn = std::min<std::size_t>(traits.field[kTurn], kTurnParts - 1);
-  const Weight* const with_turn =
+  const float* const with_turn =
       &weights_[kPartTurn + (static_cast<std::size_t>(part) * kTurnParts + turn) * kSlots];
-  float always = own[0].value + with_turn[0].value;
-  std::array<const Weight*, kFields> fields;
+  std::array<float, kSlots> coarse;
+  for (std::size_t slot = 0; slot < kSlots; ++slot) coarse[slot] = own[slot] + with_turn[slot];
   for (std::size_t f = 0; f < kFields; ++f) {
-    fields[f] = &weights_[kField + (f * kValues + traits.field[f]) * kSlots];
-    always += fields[f][0].value;
+    const float* const field = &weights_[kField + (f * kValues + traits.field[f]) * kSlots];
+    for (std::size_t slot = 0; slot < kSlots; ++slot) coarse[slot] += field[slot];
   }
-  float coarse = 0;
-  float fine = 0;
+  std::array<float, kFineSlots> fine{};
+  for (std::size_t f = 0; f < kFineFields; ++f) {
+    const float* const field = &weights_[kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots];
+    for (std::size_t slot = 0; slot < kFineSlots; ++slot) fine[slot] += field[slot];
+  }
+  Chances logit;
+  for (std::size_t k = 0; k < kBins; ++k) {
+    logit[k] = weights_[kBase + k] + coarse[0] + coarse[1 + k / kCoarse] + fine[k / kFine];
+  }
+  for (std::size_t p = 0; p < kPaces; ++p) {
+    const float* const pace = &weights_[kPace + p * kRelative];
+    if (traits.pace[p] < 0) {
+      for (std::size_t k = 0; k < kBins; ++k) logit[k] += pace[kRelative - 1];
+    } else {
+      const float* const from = pace + (kMostPace - bins_of(traits.pace[p]));
+      for (std::size_t k = 0; k < kBins; ++k) logit[k] += from[k];
+    }
+  }
+  for (std::size_t k = 0; k < kBins; ++k) logit[k] = chance(logit[k]);
+  return logit;
+}
+
+float Hazard::index(const Chances& use, std::size_t bin) noexcept {
   float alive = 1;
   float spent = 0;
   float best = 0;
-  for (int k = bin; k < kBins; ++k) {
-    const auto at = static_cast<std::size_t>(k);
-    if (k == bin || k % kCoarse == 0) {
-      const std::size_t slot = 1 + at / kCoarse;
-      coarse = own[slot].value + with_turn[slot].value;
-      for (const Weight* field : fields) coarse += field[slot].value;
-    }
-    if (k == bin || k % kFine == 0) {
-      fine = 0;
-      for (std::size_t f = 0; f < kFineFields; ++f) {
-        fine +=
-            weights_[kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots + at / kFine].value;
-      }
-    }
-    float logit = always + coarse + fine + weights_[kBase + at].value;
-    for (std::size_t p = 0; p < kPaces; ++p) {
-      logit += weights_[kPace + p * kRelative + relative(traits.pace[p], k)].value;
-    }
-    const float use = chance(logit);
-    spent += alive * kWidths[at] * (1 - use / 2);
-    alive *= 1 - use;
+  for (std::size_t k = bin; k < kBins; ++k) {
+    spent += alive * kWidths[k] * (1 - use[k] / 2);
+    alive *= 1 - use[k];
     if (1 - alive > best * spent) best = (1 - alive) / spent;
     if (1 < best * spent) break;  // waiting longer cannot be better, whatever comes
   }
   return best;
 }
 
-void Hazard::read(std::span<float> weights, std::span<float> evidence) const noexcept {
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    weights[i] = weights_[i].value;
-    evidence[i] = weights_[i].evidence;
-  }
+Hazard::Heats Hazard::heats(const Traits& traits, int bin, Part part) const noexcept {
+  const Chances use = chances(traits, part);
+  const auto k = static_cast<std::size_t>(bin);
+  return {index(use, k), index(use, k + 1)};
 }
 
 void Hazard::write(std::span<const float> weights, std::span<const float> evidence) noexcept {
-  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i] = {weights[i], evidence[i]};
+  std::ranges::copy(weights, weights_.begin());
+  std::ranges::copy(evidence, evidence_.begin());
 }
 
 }  // namespace kelvin::heat

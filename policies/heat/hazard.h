@@ -71,25 +71,29 @@ class Hazard {
   void survived(const Traits& traits, int bin, std::span<const std::uint32_t, kParts> count) noexcept;
   void returned(const Traits& traits, int bin, Part part, std::uint32_t count) noexcept;
 
-  // Heat of a block that has reached `bin`: the largest ratio, over all times to wait, of the chance of a use
-  // to the expected time in the tier; in uses a second.
-  float heat(const Traits& traits, int bin, Part part) const noexcept;
+  // Heat of a block that has reached `bin`, and the next one: the largest ratio, over all times to wait, of
+  // the chance of a use to the expected time in the tier; in uses a second.
+  struct Heats {
+    float now = 0;
+    float next = 0;
+  };
+  Heats heats(const Traits& traits, int bin, Part part) const noexcept;
 
   // What was learned, as numbers in a fixed order.
   std::size_t size() const noexcept { return weights_.size(); }
-  void read(std::span<float> weights, std::span<float> evidence) const noexcept;
+  std::span<const float> weights() const noexcept { return weights_; }
+  std::span<const float> evidence() const noexcept { return evidence_; }
   void write(std::span<const float> weights, std::span<const float> evidence) noexcept;
 
  private:
-  struct Weight {
-    float value = 0;
-    float evidence = 0;  // sum of squared gradients
-  };
+  using Chances = std::array<float, kBins>;
+
   static constexpr int kCoarse = 8;  // bins that share a correction
   static constexpr int kFine = 2;
   static constexpr std::size_t kSlots = 1 + kBins / kCoarse;
   static constexpr std::size_t kFineSlots = kBins / kFine;
   static constexpr std::size_t kFineFields = 3;  // those that say how long an answer takes
+  static constexpr int kMostPace = 60;           // in bins
   static constexpr std::size_t kRelative = 122;  // bins from the pace, then "no pace"
   static constexpr std::size_t kTurnParts = 8;
 
@@ -108,12 +112,15 @@ class Hazard {
   static void terms(const Traits& traits, int bin, std::span<std::uint32_t, kTerms> term) noexcept;
   static void part_terms(const Traits& traits, int bin, std::size_t part,
                          std::span<std::uint32_t, kPartTerms> term) noexcept;
-  static std::size_t relative(float pace, int bin) noexcept;
+  static int bins_of(float pace) noexcept;
+  Chances chances(const Traits& traits, Part part) const noexcept;
+  static float index(const Chances& use, std::size_t bin) noexcept;
   float sum(std::span<const std::uint32_t> term) const noexcept;
   void step(std::span<const std::uint32_t> term, float gradient) noexcept;
 
   const Rates rates_;
-  std::vector<Weight> weights_;
+  std::vector<float> weights_;
+  std::vector<float> evidence_;  // sums of squared gradients, by weight
 };
 
 }  // namespace kelvin::heat

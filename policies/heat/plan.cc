@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "policies/heat/policy.h"
 
@@ -12,6 +13,7 @@ constexpr float kKept = 1e20F;              // above every heat: last victims
 constexpr float kPriorityOctave = 8;        // priorities that double heat
 constexpr float kRecent = 0.02F;            // weight of the newest victim in a tier's bar
 constexpr std::size_t kMostPassed = 512;    // blocks set aside in one plan
+constexpr std::uint32_t kAhead = 16;        // leaves whose memory is being loaded at once
 constexpr std::size_t kLooks = 512;         // at once: copies looked at when no leaf will do
 constexpr float kQuadraticTokens = 40'000;  // prompt at which attention costs as much as all the rest
 
@@ -110,38 +112,48 @@ std::uint32_t HeatPolicy::random(std::uint32_t below) noexcept {
 // Keeps a leaf in the pool, if the pool has room or holds a hotter one.
 void HeatPolicy::offer(Tier& tier, std::uint32_t id, std::uint64_t now_ns) noexcept {
   if (blocks_[id].passed || !tier.will_do(blocks_[id].tiers)) return;
+  const float heat = rank(id, now_ns);
+  const bool full = tier.pooled == tier.pool.size();
+  if (full && tier.pool.front().rank <= heat) return;
   const auto pool = std::span(tier.pool).first(tier.pooled);
   const auto same = [id](const Candidate& candidate) { return candidate.block == id; };
   if (std::ranges::any_of(pool, same)) return;
-  const Candidate candidate{id, rank(id, now_ns)};
-  if (tier.pooled < tier.pool.size()) {
-    tier.pool[tier.pooled++] = candidate;
-    return;
+  if (full) {
+    std::ranges::copy(pool.subspan(1), pool.begin());
+    --tier.pooled;
   }
-  const auto hottest = std::ranges::max_element(pool, {}, &Candidate::rank);
-  if (candidate.rank < hottest->rank) *hottest = candidate;
+  tier.keep({id, heat});
 }
 
 // Brings the ranks in the pool up to date, and looks at some leaves: at many for the first victim in a plan,
 // which fills the pool for those that follow.
 void HeatPolicy::fill_pool(Tier& tier, std::uint64_t now_ns, bool first) noexcept {
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < tier.pooled; ++i) {
-    const Candidate candidate = tier.pool[i];
+  const auto before = tier.pool;
+  const std::size_t pooled = std::exchange(tier.pooled, 0);
+  for (const Candidate& candidate : std::span(before).first(pooled)) {
     const Block& block = blocks_[candidate.block];
     const bool free =
         tier.copies.leaf(candidate.block) || (block.bare && tier.copies.contains(candidate.block));
     if (!free || block.passed || !tier.will_do(block.tiers)) continue;
-    tier.pool[kept++] = {candidate.block, first ? rank(candidate.block, now_ns) : candidate.rank};
+    tier.keep({candidate.block, first ? rank(candidate.block, now_ns) : candidate.rank});
   }
-  tier.pooled = kept;
   const std::uint32_t leaves = tier.copies.leaves();
-  const std::uint32_t looks = first || kept == 0 ? sample_ : sample_ / 4;
+  const std::uint32_t looks = first || tier.pooled == 0 ? sample_ : sample_ / 4;
   const std::span<const std::uint32_t> all = tier.copies.all();
   if (leaves <= looks) {
     for (const std::uint32_t id : all.first(leaves)) offer(tier, id, now_ns);
-  } else {
-    for (std::uint32_t i = 0; i < looks; ++i) offer(tier, all[random(leaves)], now_ns);
+    return;
+  }
+  // In steps, each of which starts loading what the next one needs.
+  std::array<std::uint32_t, kAhead> ids;
+  for (std::uint32_t looked = 0; looked < looks; looked += kAhead) {
+    const auto some = std::span(ids).first(std::min<std::size_t>(kAhead, looks - looked));
+    for (std::uint32_t& id : some) {
+      id = all[random(leaves)];
+      __builtin_prefetch(&blocks_[id]);
+    }
+    for (const std::uint32_t id : some) requests_.prefetch(blocks_[id].request);
+    for (const std::uint32_t id : some) offer(tier, id, now_ns);
   }
 }
 
@@ -157,10 +169,7 @@ HeatPolicy::Candidate HeatPolicy::pick(Plan& plan, TierIndex t) noexcept {
   fill_pool(tier, plan.budget.now_ns, plan.count == 0);
   const std::size_t most = plan.view.tiers()[t.value].leaving != 0 ? kMostPassed / 8 : kMostPassed;
   while (tier.pooled != 0) {
-    const auto pool = std::span(tier.pool).first(tier.pooled);
-    const auto coldest = std::ranges::min_element(pool, {}, &Candidate::rank);
-    const Candidate candidate = *coldest;
-    *coldest = tier.pool[--tier.pooled];
+    const Candidate candidate = tier.pool[--tier.pooled];
     const BlockState state = plan.view.block(BlockId(candidate.block));
     if ((state.leased >> t.value & 1) == 0 && (state.tiers >> t.value & 1) != 0) return candidate;
     pass(candidate.block);

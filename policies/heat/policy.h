@@ -7,6 +7,7 @@
 //   2. A plan names no copy twice, and none that was leased when it looked.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -153,10 +154,16 @@ class HeatPolicy final : public Policy {
     Tier(std::uint32_t slots, std::uint32_t blocks) : copies(slots, blocks) {}
     // Whether a block with copies in these tiers may go now.
     bool will_do(std::uint8_t tiers) const noexcept { return needed == 0 || (tiers & needed) != 0; }
+    // Precondition: the pool is not full and does not hold it.
+    void keep(const Candidate& candidate) noexcept {
+      std::size_t i = pooled++;
+      for (; i > 0 && candidate.rank > pool[i - 1].rank; --i) pool[i] = pool[i - 1];
+      pool[i] = candidate;
+    }
 
     Copies copies;
     std::uint8_t needed = 0;           // tiers, in one of which a victim must have a copy; 0: any will do
-    std::array<Candidate, 16> pool{};  // cold leaves seen before, none twice
+    std::array<Candidate, 16> pool{};  // cold leaves seen before, coldest last, none twice
     std::size_t pooled = 0;
     float bar = 0;                       // recent mean of the heat of what was evicted here
     std::vector<std::uint32_t> unsaved;  // adopted tiers: a queue in a ring

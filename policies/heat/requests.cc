@@ -172,17 +172,15 @@ float Requests::heat(Request& request, Part part, std::uint64_t now_ns) noexcept
   const auto p = static_cast<std::size_t>(part);
   const unsigned bit = 1U << p;
   const std::uint64_t age = now_ns - std::min(now_ns, request.begin_ns);
-  if (age >= kEdges[request.bin + std::size_t{1}] || request.ready == 0) {
-    const auto now_in = static_cast<std::uint8_t>(age_bin(age));
-    request.begun = now_in == request.bin + 1 ? request.ready : std::uint8_t{0};
-    request.bin = now_in;
+  if (age >= kEdges[request.bin + std::size_t{1}]) {
+    request.bin = static_cast<std::uint8_t>(age_bin(age));
     request.ready = 0;
   }
   const std::size_t bin = request.bin;
   if ((request.ready & bit) == 0) {
-    const bool begun = (request.begun & bit) != 0;
-    request.heat[p] = begun ? request.next_heat[p] : hazard_.heat(request.traits, request.bin, part);
-    request.next_heat[p] = bin + 1 < kBins ? hazard_.heat(request.traits, request.bin + 1, part) : 0;
+    const Hazard::Heats heats = hazard_.heats(request.traits, request.bin, part);
+    request.heat[p] = heats.now;
+    request.next_heat[p] = heats.next;
     request.ready = static_cast<std::uint8_t>(request.ready | bit);
   }
   const auto width = static_cast<float>(kEdges[bin + 1] - kEdges[bin]);

@@ -25,7 +25,6 @@ struct alignas(64) Request {
   std::uint64_t begin_ns = 0;
   std::uint8_t bin = 0;
   std::uint8_t ready = 0;  // bit p: the heats of part p were computed for `bin`
-  std::uint8_t begun = 0;  // bit p: next_heat[p] is right for the beginning of `bin`
   std::uint8_t moved = 0;  // requests of the session since then that do not continue this one
   FinishReason finish = FinishReason::kUnknown;
   bool closed = false;                    // its lease ended: the blocks are counted
@@ -67,6 +66,8 @@ class Requests {
   const Request* find(std::uint32_t serial) const noexcept {
     return valid(serial) ? &ring_[serial % ring_.size()] : nullptr;
   }
+
+  void prefetch(std::uint32_t serial) const noexcept { __builtin_prefetch(&ring_[serial % ring_.size()]); }
 
   // Says that the request continues what `previous` did, as far as it is known. Cheap; may be repeated.
   void follow(Request& request, std::uint32_t previous, std::uint32_t known) noexcept;

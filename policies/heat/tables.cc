@@ -1,6 +1,7 @@
 // See tables.h.
 #include "policies/heat/tables.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -63,7 +64,8 @@ void HeatPolicy::save(std::vector<std::byte>& bytes) const {
   const std::size_t weights = requests_.hazard().size();
   std::vector<float> numbers(2 * weights + Pace::kNumbers);
   const std::span<float> all(numbers);
-  requests_.hazard().read(all.first(weights), all.subspan(weights, weights));
+  std::ranges::copy(requests_.hazard().weights(), all.begin());
+  std::ranges::copy(requests_.hazard().evidence(), all.subspan(weights).begin());
   requests_.pace().read(&numbers[2 * weights]);
   write_tables(numbers, bytes);
 }
