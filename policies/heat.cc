@@ -22,7 +22,7 @@ constexpr std::array kOptions = {
                "hits|seconds"},
     OptionSpec{"ghosts",
                OptionType::kInteger,
-               "16",
+               "8",
                "blocks remembered after they are gone, for each block of the table; 8 bytes each",
                {},
                0,
@@ -42,6 +42,8 @@ constexpr std::array kOptions = {
                {},
                0,
                1e6},
+    OptionSpec{"prefetch", OptionType::kBoolean, "true",
+               "bring near what will probably be used soon; what a scheduler announces always is"},
     OptionSpec{"use_hints", OptionType::kBoolean, "true", "obey priority and retain_for"},
 };
 
@@ -58,6 +60,7 @@ heat::Settings settings_of(const PolicyContext& context, const Options& options)
   settings.requests = static_cast<std::uint32_t>(
       std::max(kLeastRequests, (settings.ghosts + context.blocks) / kBlocksPerRequest));
   settings.sample = static_cast<std::uint32_t>(options.integer("sample"));
+  settings.prefetch = options.boolean("prefetch");
   settings.use_hints = options.boolean("use_hints");
   settings.by_seconds = options.text("objective") == "seconds";
   settings.write_worth = static_cast<float>(options.real("write_worth"));

@@ -67,6 +67,27 @@ class HeatWorld final : public View {
     return hit;
   }
 
+  // The same, but the new blocks ask to be let in. Returns the blocks hit; `admitted` counts the new ones.
+  std::size_t ask(const Path& path, const Hints& hints = {}, std::size_t* admitted = nullptr) {
+    std::vector<std::uint32_t> ids;
+    while (ids.size() < path.size() && has(path[ids.size()], 0)) ids.push_back(ids_.at(path[ids.size()]));
+    const std::size_t hit = ids.size();
+    lease(ids, true);
+    tell(EventKind::kHit, {ids.rbegin(), ids.rend()}, 0, hints);
+    const std::size_t granted = admit(path, ids, hints);
+    std::vector<std::uint32_t> fresh;
+    for (std::size_t i = 0; i < granted; ++i) {
+      ids.push_back(make(path[ids.size()], ids.empty() ? BlockId{} : BlockId(ids.back()), ids.size()));
+      fresh.push_back(ids.back());
+      lease({ids.back()}, true);
+    }
+    tell(EventKind::kPublish, fresh, 0, hints);
+    tell(EventKind::kRelease, {ids.rbegin(), ids.rend()}, 0, hints);
+    lease(ids, false);
+    if (admitted != nullptr) *admitted = granted;
+    return hit;
+  }
+
   // Asks for `wanted` free slots of a tier and carries out what is proposed; returns how many copies left.
   std::size_t evict(std::uint32_t wanted, std::uint8_t t = 0, bool at_once = true, bool may_forget = true) {
     const std::vector<Move> moves = plan(wanted, t, at_once, may_forget);
@@ -74,7 +95,7 @@ class HeatWorld final : public View {
     return moves.size();
   }
   std::vector<Move> plan(std::uint32_t wanted, std::uint8_t t = 0, bool at_once = true,
-                         bool may_forget = true) {
+                         bool may_forget = true, const Newcomers* newcomers = nullptr) {
     std::ranges::fill(want_, 0U);
     want_[t] = wanted;
     Budget budget;
@@ -83,6 +104,7 @@ class HeatWorld final : public View {
     budget.may_write = may_write_;
     budget.at_once = at_once;
     budget.may_forget = may_forget;
+    budget.newcomers = newcomers;
     std::vector<Move> moves(128);
     moves.resize(policy->plan(*this, budget, moves));
     for (const Move& move : moves) log.push_back(move.block.value);
@@ -96,6 +118,7 @@ class HeatWorld final : public View {
     ASSERT_EQ(state.leased & bit, 0U) << "leased";
     if (!move.to && (state.tiers & ~bit) == 0) check_prefix(move);
     if (move.to) {
+      if (tiers_[move.to.value].free_slots == 0) return;
       --tiers_[move.to.value].free_slots;
       state.tiers |= 1U << move.to.value;
       tell(EventKind::kArrive, {move.block.value}, move.to.value, {});
@@ -137,16 +160,30 @@ class HeatWorld final : public View {
   std::vector<std::uint32_t> may_write_;
 
  private:
+  static BlockKey key_of(std::uint64_t name) {
+    return {name * 0x9E3779B97F4A7C15, name * 0xD6E8FEB86659FD93};
+  }
+  // How many blocks after the known ones have a slot or are granted one.
+  std::size_t admit(const Path& path, const std::vector<std::uint32_t>& known, const Hints& hints) {
+    std::vector<BlockKey> keys;
+    for (std::size_t i = known.size(); i < path.size(); ++i) keys.push_back(key_of(path[i]));
+    Newcomers newcomers;
+    newcomers.keys = keys;
+    newcomers.granted = std::min<std::size_t>(tiers_[0].free_slots, keys.size());
+    newcomers.depth = static_cast<std::uint32_t>(known.size());
+    if (!known.empty()) newcomers.parent = BlockId(known.back());
+    newcomers.hints = hints;
+    const auto missing = static_cast<std::uint32_t>(keys.size() - newcomers.granted);
+    if (missing == 0) return keys.size();
+    const std::vector<Move> moves = plan(missing, 0, true, true, &newcomers);
+    for (const Move& move : moves) carry_out(move);
+    return newcomers.granted + moves.size();
+  }
   std::uint32_t make(std::uint64_t name, BlockId parent, std::size_t depth) {
     EXPECT_FALSE(free_.empty());
     const std::uint32_t id = free_.back();
     free_.pop_back();
-    states_[id] = {BlockKey{name * 0x9E3779B97F4A7C15, name * 0xD6E8FEB86659FD93},
-                   parent,
-                   static_cast<std::uint32_t>(depth),
-                   0,
-                   1,
-                   0};
+    states_[id] = {key_of(name), parent, static_cast<std::uint32_t>(depth), 0, 1, 0};
     if (parent) ++states_[parent.value].children;
     ids_[name] = id;
     name_of_[id] = name;

@@ -91,8 +91,8 @@ class PlannerFixture : public ::testing::Test {
   void begin(const std::array<std::uint32_t, kMaxTiers>& free_ahead) {
     auto policy = std::make_unique<ScriptedPolicy>();
     policy_ = policy.get();
-    planner_ = std::make_unique<Planner>(
-        Planner::Parts{*residency_, *journal_, sink_, clock_, *topology_, std::move(policy), free_ahead});
+    planner_ = std::make_unique<Planner>(Planner::Parts{*residency_, *journal_, sink_, clock_, clock_,
+                                                        *topology_, std::move(policy), free_ahead});
   }
 
   std::vector<EventKind> kinds_seen() {

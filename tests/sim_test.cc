@@ -12,6 +12,7 @@
 #include "cli/replay.h"
 #include "cli/sim_config.h"
 #include "cli/trace_gen.h"
+#include "registry.h"
 
 namespace kelvin::cli {
 namespace {
@@ -81,22 +82,29 @@ TEST_F(SimTest, RepeatsExactly) {
   EXPECT_EQ(a.load_wait_ns, b.load_wait_ns);
 }
 
+// Every policy, with and without a mover's thread.
 TEST_F(SimTest, DecidesAsAReplayOfTheSameTraceDoes) {
-  Config config = config_of(700, 0);
-  config.mover.threads = 0;
-  const SimResult simulated = sim(config);
-  std::string why;
-  ReplayOptions options;
-  auto replay = Replay::open(config, options, &why);
-  ASSERT_TRUE(replay.ok()) << why;
-  auto reader = TraceReader::open(path_, &why);
-  ASSERT_TRUE(reader.ok()) << why;
-  Progress progress(stderr);
-  ASSERT_TRUE((*replay)->run(**reader, trace_salt(0, path_), progress, &why).ok()) << why;
-  const ReplayResult& played = (*replay)->finish();
-  EXPECT_EQ(simulated.hit, played.hit);
-  EXPECT_EQ(simulated.published, played.published);
-  EXPECT_EQ(simulated.stats.tiers[0].dropped_last, played.stats.tiers[0].dropped_last);
+  for (const PolicyFactory* policy : policy_factories()) {
+    Config config = config_of(700, 0);
+    config.policy.name = policy->name;
+    const SimResult simulated = sim(config);
+    for (const std::uint32_t threads : {0U, 1U}) {
+      SCOPED_TRACE(config.policy.name + ", threads: " + std::to_string(threads));
+      config.mover.threads = threads;
+      std::string why;
+      auto replay = Replay::open(config, {}, &why);
+      ASSERT_TRUE(replay.ok()) << why;
+      auto reader = TraceReader::open(path_, &why);
+      ASSERT_TRUE(reader.ok()) << why;
+      Progress progress(stderr);
+      ASSERT_TRUE((*replay)->run(**reader, trace_salt(0, path_), progress, &why).ok()) << why;
+      const ReplayResult& played = (*replay)->finish();
+      EXPECT_EQ(simulated.hit, played.hit);
+      EXPECT_EQ(simulated.published, played.published);
+      EXPECT_EQ(simulated.unpublished, played.unpublished);
+      EXPECT_EQ(simulated.stats.tiers[0].dropped_last, played.stats.tiers[0].dropped_last);
+    }
+  }
 }
 
 TEST_F(SimTest, CountsEveryBlockOnce) {
@@ -123,6 +131,40 @@ TEST_F(SimTest, TakesLongerOverSlowerLinks) {
   const SimResult slow = sim(config);
   EXPECT_GT(fast.hits_by_tier[1], 0u);
   EXPECT_GT(slow.load_wait_ns, fast.load_wait_ns);
+}
+
+TEST_F(SimTest, LookingAheadHidesLoadsAndCostsNoHits) {
+  Config config = config_of(600, 4000);
+  config.policy.name = "heat";
+  config.tiers[1].load_bandwidth = 50'000'000;
+  config.tiers[1].store_bandwidth = 5'000'000'000;
+  const SimResult blind = sim(config);
+  SimOptions options;
+  options.look_ahead_ns = 2'000'000'000;
+  std::string why;
+  const auto ahead = simulate(traces(config), config, options, &why);
+  ASSERT_TRUE(ahead.ok()) << why;
+  EXPECT_GT(blind.load_wait_ns, 0u);
+  EXPECT_LT(ahead->load_wait_ns, blind.load_wait_ns / 2);
+  EXPECT_GT(ahead->hit, blind.hit - blind.hit / 20);
+}
+
+TEST_F(SimTest, WhatItLearnsServesTheNextOne) {
+  Config config = config_of(100, 0);
+  config.policy.name = "heat";
+  const std::string learned = path_ + ".learned";
+  SimOptions options;
+  options.save_learned = learned;
+  std::string why;
+  const auto first = simulate(traces(config), config, options, &why);
+  ASSERT_TRUE(first.ok()) << why;
+  config.policy.learned = learned;
+  const SimResult second = sim(config);
+  std::remove(learned.c_str());
+  EXPECT_NE(first->hit, second.hit);
+  config.policy.name = "lru";
+  config.policy.learned = "none";
+  EXPECT_EQ(simulate(traces(config), config, options, &why).status().code(), Code::kUnsupported);
 }
 
 TEST_F(SimTest, AnExclusiveTierGivesUpWhatIsPromoted) {

@@ -105,6 +105,9 @@ struct TierConfig {
 
 struct PolicyConfig {
   std::string name = "lru";
+  // A file with what the policy has learned: read when the space opens, written anew when it closes.
+  // "none" = every run starts fresh.
+  std::string learned = "none";
   std::vector<Option> options;  // keys of this policy
 };
 

@@ -11,8 +11,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kelvin/block.h"
+#include "kelvin/status.h"
 #include "kelvin/tier.h"
 
 namespace kelvin {
@@ -116,6 +118,17 @@ class Policy {
   // Writes up to moves.size() proposals, most useful first; returns how many. Called again after they
   // were carried out or refused; proposing nothing says that nothing can be done.
   virtual std::size_t plan(const View& view, const Budget& budget, std::span<Move> moves) noexcept = 0;
+
+  // What was learned, for a later run; nothing: there is no such thing. Both may allocate and throw
+  // std::bad_alloc. load takes what save of the same policy gave; kCorrupt, kUnsupported: nothing changed.
+  virtual void save(std::vector<std::byte>& /*bytes*/) const {}
+  virtual Status load(std::span<const std::byte> /*bytes*/) {
+    return Status(Code::kUnsupported, "loading what a policy has learned: this one learns nothing");
+  }
+
+  // When plan should be called though nothing happened until then, by the time that events have.
+  static constexpr std::uint64_t kNever = ~std::uint64_t{0};
+  virtual std::uint64_t due_ns() const noexcept { return kNever; }
 
  protected:
   Policy() = default;

@@ -172,6 +172,7 @@ struct Stats {
   std::uint64_t published = 0, duplicates = 0, load_failures = 0, moves_refused = 0;
   std::uint32_t leases = 0;           // leases and tickets alive
   std::uint64_t oldest_lease_ns = 0;  // its age
+  std::string learned;  // of policy.learned: "loaded", or "fresh: " and why; empty: none is configured
 };
 
 // A clock for mover.threads = 0; must never go backwards.
@@ -193,7 +194,9 @@ struct Parts {
     AdoptedMemory memory;
   };
   std::vector<Adopted> adopted;
-  Clock clock;                     // default: CLOCK_MONOTONIC
+  Clock clock;  // default: CLOCK_MONOTONIC
+  // The time that policies know, if it is another: that of the trace, where a replay hurries. Default: clock.
+  Clock event_clock;
   std::unique_ptr<Policy> policy;  // instead of the configured one
   // Wraps or replaces each link as it is made (fault injection, tracing).
   std::function<std::unique_ptr<Link>(std::unique_ptr<Link>)> wrap_link;
@@ -250,11 +253,21 @@ class Space {
   // mover.threads = 0: one round of planning, moving and completing. Returns how many things it did;
   // 0 = nothing to do at this moment. With a mover thread: kMisuse.
   Result<std::size_t> poll() noexcept;
+  // When poll() will have something to do though nothing happens until then, by the space's clock in
+  // nanoseconds: the policy means to bring something near. ~0: nothing is foreseen.
+  std::uint64_t due_ns() const noexcept;
 
   // Waits until no move is queued or under way; kTimeout otherwise. For tests, tools and tidy ends.
   Status settle(std::chrono::nanoseconds timeout) noexcept;
 
   Stats stats() const;  // allocates
+
+  // Writes what the policy has learned to a file (anew: a reader sees the old one or the new one), or takes
+  // it from one. On failure `why` (if not null) says what to mend, and neither policy nor file has changed.
+  // kNotFound: no such file; kCorrupt: damaged; kUnsupported: of another policy or version, or this policy
+  // learns nothing; kIo. Both allocate.
+  Status save_learned(const std::string& path, std::string* why = nullptr) const;
+  Status load_learned(const std::string& path, std::string* why = nullptr);
 
  private:
   explicit Space(Core* core) noexcept : core_(core) {}

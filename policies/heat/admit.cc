@@ -80,7 +80,7 @@ bool HeatPolicy::admit(const Candidate& victim, std::uint64_t now_ns) noexcept {
 void HeatPolicy::refuse(std::uint64_t now_ns) noexcept {
   const Newcomers& newcomers = *admission_.newcomers;
   const bool begun = admission_.serial == Requests::kNone;
-  const std::uint32_t serial = begun ? requests_.begin(now_ns) : admission_.serial;
+  const std::uint32_t serial = begun ? begin_request(now_ns) : admission_.serial;
   Request& request = *requests_.find(serial);
   request.session = admission_.request.session;
   request.output = admission_.request.output;

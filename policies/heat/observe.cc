@@ -10,16 +10,11 @@ namespace {
 
 // Blocks published so long after their request's lease ended still belong to it.
 constexpr std::uint64_t kAfterthoughtNs = 2'000'000'000;
-constexpr std::uint32_t kGraceSeconds = 10;  // by which a scheduler's announcement may be late
 
 constexpr std::uint32_t kLongest = 0x7FFF'FFFF;  // seconds
 
 std::uint32_t seconds_of(std::uint64_t time_ns) noexcept {
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(time_ns / 1'000'000'000, 0xFFFF'0000));
-}
-
-std::uint32_t end_of(std::uint32_t seconds, std::uint64_t start_ns) noexcept {
-  return seconds_of(start_ns) + std::min(seconds, kLongest);
 }
 
 }  // namespace
@@ -61,13 +56,19 @@ HeatPolicy::Run& HeatPolicy::run_of(const Event& event) noexcept {
   return runs_[last_run_];
 }
 
+std::uint32_t HeatPolicy::begin_request(std::uint64_t now_ns) noexcept {
+  const std::uint32_t serial = requests_.begin(now_ns);
+  if (prefetch_) foresee(now_ns);
+  return serial;
+}
+
 void HeatPolicy::hit(const View& view, const Event& event) noexcept {
   meet(view, event.block);
   Block& block = blocks_[event.block.value];
   Run& run = run_of(event);
   if (run.request == Requests::kNone) {
     learn_returns();
-    run = {kNone, requests_.begin(event.time_ns), event.time_ns};
+    run = {kNone, begin_request(event.time_ns), event.time_ns};
     Request& request = *requests_.find(run.request);
     request.tail = event.block;
     request.depth = request.kept = view.block(event.block).depth + 1;
@@ -96,7 +97,7 @@ std::uint32_t HeatPolicy::joined(const Block& block, const BlockState& state, co
     }
   }
   learn_returns();
-  const std::uint32_t serial = requests_.begin(event.time_ns);
+  const std::uint32_t serial = begin_request(event.time_ns);
   requests_.follow(*requests_.find(serial), before, before == Requests::kNone ? 0 : state.depth);
   return serial;
 }
@@ -176,12 +177,6 @@ void HeatPolicy::forget(const Event& event) noexcept {
   blocks_[id] = Block{};
 }
 
-void HeatPolicy::expect(const Event& event) noexcept {
-  Block& block = blocks_[event.block.value];
-  block.expected = true;
-  block.keep_until_s = std::max(block.keep_until_s, seconds_of(event.time_ns) + kGraceSeconds);
-}
-
 void HeatPolicy::use(Block& block, std::uint32_t request, std::uint64_t now_ns) noexcept {
   if (block.counted && block.request != request) {
     note_return(block.request, static_cast<Part>(block.part), now_ns);
@@ -256,6 +251,10 @@ void HeatPolicy::close(std::uint32_t serial, Request& request) noexcept {
     if (done && !fork) return;
     id = block.parent;
   }
+}
+
+std::uint32_t HeatPolicy::end_of(std::uint32_t seconds, std::uint64_t start_ns) noexcept {
+  return seconds_of(start_ns) + std::min(seconds, kLongest);
 }
 
 void HeatPolicy::retain(Block& block, const Event& event) noexcept {

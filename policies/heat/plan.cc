@@ -19,14 +19,13 @@ constexpr float kQuadraticTokens = 40'000;  // prompt at which attention costs a
 
 }  // namespace
 
-struct HeatPolicy::Plan {
-  const View& view;
-  const Budget& budget;
-  std::span<Move> moves;
-  std::size_t count = 0;
-  std::array<std::uint32_t, kMaxTiers> written{};
-  bool full() const noexcept { return count == moves.size(); }
-};
+namespace {
+
+std::size_t nearest_of(const Settings& settings) noexcept {
+  return static_cast<std::size_t>(std::ranges::find(settings.adopted, false) - settings.adopted.begin());
+}
+
+}  // namespace
 
 HeatPolicy::HeatPolicy(const Settings& settings)
     : sample_(settings.sample),
@@ -34,15 +33,19 @@ HeatPolicy::HeatPolicy(const Settings& settings)
       by_seconds_(settings.by_seconds),
       write_worth_(settings.write_worth),
       block_tokens_(settings.block_tokens),
+      prefetch_(settings.prefetch && nearest_of(settings) + 1 < settings.slots.size()),
+      nearest_(nearest_of(settings)),
       blocks_(settings.blocks),
       requests_(settings.requests, settings.rates),
-      ghosts_(settings.ghosts) {
+      ghosts_(settings.ghosts),
+      promotions_(settings.slots.size() > 1 ? kMostPromotions : 0) {
   tiers_.reserve(settings.slots.size());
   for (std::size_t t = 0; t < settings.slots.size(); ++t) {
     Tier& tier = tiers_.emplace_back(settings.slots[t], settings.blocks);
     if (t < settings.adopted.size() && settings.adopted[t]) tier.unsaved.resize(settings.slots[t]);
   }
   passed_.reserve(kMostPassed);
+  if (settings.slots.size() > 1) chain_.reserve(kMostAtOnce);
 }
 
 std::uint64_t HeatPolicy::request_bytes() const noexcept {
@@ -65,6 +68,7 @@ std::size_t HeatPolicy::plan(const View& view, const Budget& budget, std::span<M
     if (budget.want_free[t] != 0) free_slots(plan, tier);
     if (!tiers_[t].unsaved.empty() && !budget.at_once) save_adopted(plan, tier);
   }
+  if (!budget.at_once) promote(plan);
   for (const std::uint32_t block : passed_) blocks_[block].passed = false;
   for (const Move& move : plan.moves.first(plan.count)) {
     Block& block = blocks_[move.block.value];

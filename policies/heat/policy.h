@@ -20,6 +20,7 @@
 #include "policies/heat/copies.h"
 #include "policies/heat/ghosts.h"
 #include "policies/heat/requests.h"
+#include "policies/promotions.h"
 
 namespace kelvin::heat {
 
@@ -33,7 +34,8 @@ struct Settings {
   std::uint32_t sample = 64;   // leaves looked at for each victim
   bool use_hints = true;       // priority and retain_for count
   bool by_seconds = false;     // heat is weighed by what recomputing would cost
-  float write_worth = 1;       // heat, as a share of what the lower tier evicts, that is worth a write
+  float write_worth = 2;       // heat, as a share of what the lower tier evicts, that is worth a write
+  bool prefetch = true;        // what will be used soon is promoted before it is asked for
   Hazard::Rates rates;
 };
 
@@ -44,10 +46,10 @@ class HeatPolicy final : public Policy {
   void observe(const View& view, std::span<const Event> events) noexcept override;
   std::size_t plan(const View& view, const Budget& budget, std::span<Move> moves) noexcept override;
 
-  // What was learned: see tables.h. Both may throw std::bad_alloc.
-  void save(std::vector<std::byte>& bytes) const;
-  // kCorrupt, kUnsupported: nothing was changed.
-  Status load(std::span<const std::byte> bytes);
+  std::uint64_t due_ns() const noexcept override { return promotions_.due_ns(); }
+
+  void save(std::vector<std::byte>& bytes) const override;  // tables.h
+  Status load(std::span<const std::byte> bytes) override;
 
   std::uint64_t ghost_bytes() const noexcept { return ghosts_.bytes(); }
   std::uint64_t request_bytes() const noexcept;
@@ -55,6 +57,9 @@ class HeatPolicy final : public Policy {
 
  private:
   static constexpr std::uint32_t kNone = BlockId::kNone;
+  static constexpr std::uint32_t kGraceSeconds = 10;      // by which a scheduler's announcement may be late
+  static constexpr std::uint32_t kMostPromotions = 8192;  // waiting at once
+  static constexpr std::size_t kMostAtOnce = 4096;        // blocks of one request
 
   struct Block {
     std::uint32_t parent = kNone;
@@ -71,6 +76,7 @@ class HeatPolicy final : public Policy {
     bool passed : 1 = false;    // proposed, or found leased, in this plan
     bool bare : 1 = false;      // this plan names all that builds on it
     bool unsaved : 1 = false;   // in the queue of an adopted tier
+    bool queued : 1 = false;    // in promotions_
   };
   static_assert(sizeof(Block) == 16);
   static constexpr std::uint8_t kPlain = 50;  // priority
@@ -117,6 +123,7 @@ class HeatPolicy final : public Policy {
   void leave(const View& view, const Event& event) noexcept;
   void forget(const Event& event) noexcept;
   void expect(const Event& event) noexcept;
+  std::uint32_t begin_request(std::uint64_t now_ns) noexcept;
   Run& run_of(const Event& event) noexcept;
   std::uint32_t joined(const Block& block, const BlockState& state, const Event& event) noexcept;
   void use(Block& block, std::uint32_t request, std::uint64_t now_ns) noexcept;
@@ -125,6 +132,7 @@ class HeatPolicy final : public Policy {
   void close(std::uint32_t serial, Request& request) noexcept;
   bool settle(std::uint32_t serial, Request& request) noexcept;
   void count(Block& block, Request& request, Part part) noexcept;
+  static std::uint32_t end_of(std::uint32_t seconds, std::uint64_t start_ns) noexcept;
   static Part part_of(unsigned forks, bool known, bool tail) noexcept;
   // What an event or a hint says of the request behind it.
   template <class Said>
@@ -144,8 +152,23 @@ class HeatPolicy final : public Policy {
   void refuse(std::uint64_t now_ns) noexcept;
   void remember(const BlockKey& key, std::uint32_t serial, bool tail, std::uint64_t now_ns) noexcept;
 
+  // The moves of one call of plan.
+  struct Plan {
+    const View& view;
+    const Budget& budget;
+    std::span<Move> moves;
+    std::size_t count = 0;
+    std::array<std::uint32_t, kMaxTiers> written{};
+    bool full() const noexcept { return count == moves.size(); }
+  };
+
+  // promote.cc
+  void promote_from(std::uint32_t id, std::uint64_t due_ns) noexcept;
+  void foresee(std::uint64_t now_ns) noexcept;
+  void promote_chain(const Request& request, std::uint32_t serial, std::uint64_t now_ns) noexcept;
+  void promote(Plan& plan) noexcept;
+
   // plan.cc
-  struct Plan;
   struct Candidate {
     std::uint32_t block = kNone;
     float rank = 0;
@@ -197,6 +220,8 @@ class HeatPolicy final : public Policy {
   const bool by_seconds_;
   const float write_worth_;
   const std::uint32_t block_tokens_;
+  const bool prefetch_;
+  const std::size_t nearest_;  // tier that Kelvin may fill
 
   std::vector<Block> blocks_;
   std::vector<Tier> tiers_;
@@ -205,6 +230,8 @@ class HeatPolicy final : public Policy {
   std::array<Run, 8> runs_{};
   std::size_t last_run_ = 0;
   Returns returns_;
+  Promotions promotions_;
+  std::vector<std::uint32_t> chain_;
   Admission admission_;
   Admitted admitted_;
   std::vector<std::uint32_t> passed_;

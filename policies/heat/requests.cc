@@ -16,6 +16,8 @@ constexpr int kGapOctaves = 20;
 constexpr int kSizeOctaves = 12;
 constexpr int kSiblings = 3;  // requests of one session that may be waiting at once
 constexpr std::uint8_t kMostMoved = 3;
+constexpr std::size_t kMostGrown = 1024;
+constexpr std::size_t kFirstGrown = 4;  // younger ones, of less than a second, are not gone yet
 
 float log_gap(std::uint64_t gap_ns) noexcept {
   const float quarters = static_cast<float>(gap_ns) / static_cast<float>(kFirstEdgeNs);
@@ -31,7 +33,9 @@ float log_of(std::uint32_t value) noexcept { return std::log2(static_cast<float>
 }  // namespace
 
 Requests::Requests(std::uint32_t capacity, const Hazard::Rates& rates)
-    : ring_(capacity), latest_(std::bit_ceil(capacity / 4 + 1), kNone), hazard_(rates) {}
+    : ring_(capacity), latest_(std::bit_ceil(capacity / 4 + 1), kNone), hazard_(rates) {
+  grown_.reserve(kMostGrown);
+}
 
 std::uint32_t Requests::begin(std::uint64_t now_ns) noexcept {
   let_time_pass(now_ns);
@@ -56,6 +60,7 @@ void Requests::let_time_pass(std::uint64_t now_ns) noexcept {
       Request& request = ring_[at % ring_.size()];
       if (now_ns < request.begin_ns + kEdges[bin + 1]) break;
       hazard_.survived(request.traits, static_cast<int>(bin), request.waiting);
+      if (bin >= kFirstGrown && grown_.size() < kMostGrown) grown_.push_back(at);
     }
   }
 }

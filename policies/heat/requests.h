@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kelvin/block.h"
@@ -59,6 +60,10 @@ class Requests {
   // Begins a request; it is the newest until the next call. First learns from the time that passed.
   std::uint32_t begin(std::uint64_t now_ns) noexcept;
 
+  // Those that reached another bin of ages since they were forgotten, as far as there was room.
+  std::span<const std::uint32_t> grown() const noexcept { return grown_; }
+  void forget_grown() noexcept { grown_.clear(); }
+
   std::uint32_t newest() const noexcept { return next_ - 1; }
 
   // Null: never given out, or overwritten.
@@ -105,8 +110,9 @@ class Requests {
 
   std::vector<Request> ring_;
   std::vector<std::uint32_t> latest_;  // by hash of the session: serial of its latest request
-  std::uint32_t next_ = 0;             // serial
-  std::uint32_t count_ = 0;            // valid ones before next_
+  std::vector<std::uint32_t> grown_;
+  std::uint32_t next_ = 0;   // serial
+  std::uint32_t count_ = 0;  // valid ones before next_
   // Serial of the first request that has not reached the end of this bin.
   std::array<std::uint32_t, kBins> reached_{};
   Hazard hazard_;

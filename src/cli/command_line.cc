@@ -39,6 +39,11 @@ CLI::App* add_sim(CLI::App& app, SimArguments& to) {
   command->add_option("TRACE", to.traces, "JSON lines, plain or zstd; - is standard input")->required();
   command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
   command->add_option("--policy", to.policy, "instead of the config's, with its defaults")->type_name("NAME");
+  command->add_option("--look-ahead", to.look_ahead, "announce each request so long before it arrives")
+      ->check(CLI::Range(0.0, 1e6))
+      ->type_name("SECONDS");
+  command->add_option("--save-learned", to.save_learned, "write what the policy learned, for policy.learned")
+      ->type_name("FILE");
   command->add_option("--limit", to.limit, "only so many requests of each trace")
       ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
       ->type_name("N");

@@ -29,7 +29,9 @@ struct ReplayArguments {
 struct SimArguments {
   std::vector<std::string> traces;
   std::string config;
-  std::string policy;       // "": as in the config
+  std::string policy;     // "": as in the config
+  double look_ahead = 0;  // seconds
+  std::string save_learned;
   std::uint64_t limit = 0;  // of each trace
   std::string json;         // "": none; "-": standard output, instead of the table
 };

@@ -7,6 +7,7 @@
 #include <array>
 #include <chrono>
 #include <new>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::uint64_t kStart = 1;  // 0 would be before everything
 constexpr TierIndex kCompute{0};
 constexpr auto kPatience = 30s;      // for room in tier 0, before blocks are forgotten to make it
 constexpr auto kTicketLimit = 120s;  // a ticket that takes longer is a bug worth a message
@@ -51,6 +53,11 @@ Status failed(Status status, std::string_view what, std::string* why) {
 
 Result<std::unique_ptr<Replay>> Replay::open(const Config& config, const ReplayOptions& options,
                                              std::string* why, Parts parts) {
+  // What happened at other times is replayed faster: policies see the ages that the trace tells of.
+  auto time = std::make_unique<TraceTime>(kStart);
+  if (!parts.event_clock) {
+    parts.event_clock = [now = time.get()] { return now->load(std::memory_order_relaxed); };
+  }
   auto space = Space::open(config, why, std::move(parts));
   if (!space.ok()) return space.status();
   const TierInfo* info = (*space)->tier_info(kCompute);
@@ -62,11 +69,14 @@ Result<std::unique_ptr<Replay>> Replay::open(const Config& config, const ReplayO
         info == nullptr ? "" : info->name);
     return Status(Code::kUnsupported, "starting a replay");
   }
-  return std::unique_ptr<Replay>(new Replay(std::move(*space), options));
+  return std::unique_ptr<Replay>(new Replay(std::move(time), std::move(*space), options));
 }
 
-Replay::Replay(std::unique_ptr<Space> space, const ReplayOptions& options)
-    : options_(options), space_(std::move(space)), block_bytes_(space_->tier_info(kCompute)->slot_bytes) {}
+Replay::Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const ReplayOptions& options)
+    : options_(options),
+      time_(std::move(time)),
+      space_(std::move(space)),
+      block_bytes_(space_->tier_info(kCompute)->slot_bytes) {}
 
 bool Replay::ended() const noexcept {
   return result_.stopped || (options_.limit > 0 && result_.requests >= options_.limit);
@@ -75,6 +85,8 @@ bool Replay::ended() const noexcept {
 Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progress, std::string* why) {
   const BlockKey root = root_key(salt, space_->layout());
   const auto start = WallClock::now();
+  const std::uint64_t start_ns = time_->load(std::memory_order_relaxed);
+  std::optional<std::uint64_t> first_ms;
   Status status;
   try {
     Request request;
@@ -86,6 +98,8 @@ Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progres
       auto more = reader.next(request, why);
       if (!more.ok()) status = more.status();
       if (!more.ok() || !*more) break;
+      if (!first_ms) first_ms = request.timestamp_ms;
+      pass_time(start_ns + (request.timestamp_ms - std::min(*first_ms, request.timestamp_ms)) * 1'000'000);
       status = serve(request, root, why);
       if (!status.ok()) break;
       if (progress.due()) show(reader, progress);
@@ -97,6 +111,11 @@ Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progres
   result_.seconds += static_cast<double>(ns_since(start)) / 1e9;
   ++traces_done_;
   return status;
+}
+
+// Lines may be out of order; time is not.
+void Replay::pass_time(std::uint64_t until_ns) noexcept {
+  if (time_->load(std::memory_order_relaxed) < until_ns) time_->store(until_ns, std::memory_order_relaxed);
 }
 
 Status Replay::serve(const Request& request, const BlockKey& root, std::string* why) {

@@ -9,6 +9,7 @@
 //   2. Every hit block is checked once, unless verification is off.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -63,8 +64,11 @@ class Replay {
   const ReplayResult& finish();
 
  private:
-  Replay(std::unique_ptr<Space> space, const ReplayOptions& options);
+  using TraceTime = std::atomic<std::uint64_t>;  // nanoseconds
 
+  Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const ReplayOptions& options);
+
+  void pass_time(std::uint64_t until_ns) noexcept;
   Status serve(const Request& request, const BlockKey& root, std::string* why);
   void name_keys(const Request& request, const BlockKey& root);
   Status acquire(const Hints& hints, Lease& prefix, std::string* why);
@@ -74,6 +78,7 @@ class Replay {
   void show(const TraceReader& reader, Progress& progress);
 
   const ReplayOptions options_;
+  const std::unique_ptr<TraceTime> time_;  // outlives the space, which reads it
   const std::unique_ptr<Space> space_;
   const std::uint64_t block_bytes_;
   std::vector<BlockKey> chain_;

@@ -60,6 +60,9 @@ int replay_command(const ReplayArguments& arguments) {
   std::fflush(stdout);
   for (const std::string& finding : result.findings) fmt::print(stderr, "kelvin: {}\n", finding);
   if (!status.ok()) return complain(why);
+  if (result.stats.learned.starts_with("fresh")) {
+    fmt::print(stderr, "kelvin: policy.learned: {}\n", result.stats.learned);
+  }
   if (!arguments.json.empty() && !write_text(arguments.json, report_json(result, *config))) {
     return complain(arguments.json + ": cannot be written");
   }

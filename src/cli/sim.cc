@@ -47,6 +47,10 @@ class Simulation {
     auto space = Space::open(*sim, why, std::move(parts));
     if (!space.ok()) return space.status();
     space_ = std::move(*space);
+    if (config_.policy.learned != "none") {
+      const Status status = space_->load_learned(config_.policy.learned, why);
+      if (!status.ok() && status.code() != Code::kNotFound) return status;
+    }
     result_.policy = config_.policy.name;
     result_.hits_by_tier.resize(config_.tiers.size());
     return {};
@@ -59,6 +63,7 @@ class Simulation {
     begin_sample();
     for (const TracedRequest& request : traces_.requests) {
       if (interrupted()) break;
+      if (Status status = announce_until(request.time_ns, why); !status.ok()) return status;
       if (Status status = advance(request.time_ns, why); !status.ok()) return status;
       if (Status status = arrive(request, why); !status.ok()) return status;
     }
@@ -66,7 +71,7 @@ class Simulation {
     result_.virtual_seconds = static_cast<double>(now_ns_) / 1e9;
     result_.seconds = std::chrono::duration<double>(WallClock::now() - start).count();
     finish();
-    return {};
+    return options_.save_learned.empty() ? Status() : space_->save_learned(options_.save_learned, why);
   }
 
   SimResult take() { return std::move(result_); }
@@ -88,16 +93,33 @@ class Simulation {
     return std::ranges::max(traces_.requests, {}, &TracedRequest::time_ns).time_ns;
   }
 
+  // The scheduler's queue: what will arrive within the look-ahead is announced.
+  Status announce_until(std::uint64_t until_ns, std::string* why) {
+    if (options_.look_ahead_ns == 0) return {};
+    for (; announced_ < traces_.requests.size(); ++announced_) {
+      const TracedRequest& request = traces_.requests[announced_];
+      const std::uint64_t when = request.time_ns - std::min(request.time_ns, options_.look_ahead_ns);
+      if (when > until_ns) break;
+      if (Status status = advance(when, why); !status.ok()) return status;
+      name(request);
+      space_->expect(chain_, std::chrono::nanoseconds(request.time_ns - std::min(now_ns_, request.time_ns)),
+                     hints_of(request));
+    }
+    return {};
+  }
+
   // Lets time pass until `until_ns`, or, at the end of the trace, until nothing is under way.
   Status advance(std::uint64_t until_ns, std::string* why) {
     while (now_ns_ < until_ns) {
       const bool quiet = space_->settle(0ns).ok();
       if (Status status = serve_active(why); !status.ok()) return status;
+      std::uint64_t next_ns = now_ns_ + step_ns_;
       if (quiet && active_.empty()) {
-        if (until_ns != std::numeric_limits<std::uint64_t>::max()) now_ns_ = until_ns;
-        return {};
+        if (until_ns == std::numeric_limits<std::uint64_t>::max()) return {};
+        const std::uint64_t due_ns = space_->due_ns();
+        next_ns = due_ns < until_ns ? std::max(next_ns, due_ns - kStart) : until_ns;
       }
-      now_ns_ = std::min(until_ns, now_ns_ + step_ns_);
+      now_ns_ = std::min(until_ns, next_ns);
     }
     return {};
   }
@@ -237,6 +259,7 @@ class Simulation {
   const std::uint64_t step_ns_;
   std::uint64_t now_ns_ = 0;
   std::uint64_t sample_ns_ = 0;
+  std::size_t announced_ = 0;  // requests
   std::unique_ptr<Space> space_;
   std::vector<Active> active_;  // in order of arrival
   std::vector<BlockKey> chain_;

@@ -49,6 +49,8 @@ struct SimResult {
 
 struct SimOptions {
   std::size_t samples = 60;
+  std::string save_learned;         // a file for what the policy has learned; empty: none
+  std::uint64_t look_ahead_ns = 0;  // how long before its arrival the scheduler announces a request; 0: never
 };
 
 // Runs `config` (a real one; it is turned into a simulated one here). On failure `why` (never null) says what

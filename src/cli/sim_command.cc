@@ -25,17 +25,34 @@ std::vector<SimBound> bounds_of(const TraceSet& traces, const Config& config) {
   return bounds;
 }
 
-Result<SimReport> run(const TraceSet& traces, const Config& config, std::string* why) {
+// Where blocks are brought near ahead of their need: the same run without that, to see what it is worth.
+Result<SimResult> run_unaided(const TraceSet& traces, const Config& config, std::string* why) {
+  Config unaided = config;
+  if (config.policy.name == "heat") {
+    std::erase_if(unaided.policy.options, [](const Option& option) { return option.name == "prefetch"; });
+    unaided.policy.options.push_back({"prefetch", "false"});
+  }
+  return simulate(traces, unaided, {}, why);
+}
+
+Result<SimReport> run(const TraceSet& traces, const Config& config, const SimOptions& options,
+                      std::string* why) {
   SimReport report;
   report.speeds = speeds_of(config);
   report.block_bytes = config.space.block_bytes;
-  auto own = simulate(traces, config, {}, why);
+  auto own = simulate(traces, config, options, why);
   if (!own.ok()) return own.status();
   report.own = std::move(*own);
+  if (config.tiers.size() > 1) {
+    auto unaided = run_unaided(traces, config, why);
+    if (!unaided.ok()) return unaided.status();
+    report.unaided_wait_ns = unaided->load_wait_ns;
+  }
   Config baseline = config;
-  baseline.policy = PolicyConfig{"lru", {}};
-  auto lru =
-      config.policy.name == "lru" ? Result<SimResult>(report.own) : simulate(traces, baseline, {}, why);
+  baseline.policy = {};
+  baseline.policy.name = "lru";
+  auto lru = config.policy.name == "lru" && options.look_ahead_ns == 0 ? Result<SimResult>(report.own)
+                                                                       : simulate(traces, baseline, {}, why);
   if (!lru.ok()) return lru.status();
   report.lru = std::move(*lru);
   report.min = bounds_of(traces, config);
@@ -48,7 +65,10 @@ int sim_command(const SimArguments& arguments) {
   std::string why;
   auto config = load_config(arguments.config, &why);
   if (!config.ok()) return complain(why);
-  if (!arguments.policy.empty()) config->policy = {arguments.policy, {}};
+  if (!arguments.policy.empty()) {
+    config->policy = {};
+    config->policy.name = arguments.policy;
+  }
   if (Status status = validate(*config, &why); !status.ok()) return complain(why);
   TraceSetOptions options;
   options.limit = arguments.limit;
@@ -57,7 +77,10 @@ int sim_command(const SimArguments& arguments) {
   if (!traces.ok()) return complain(why);
 
   catch_interrupts();
-  const auto report = run(*traces, *config, &why);
+  SimOptions how;
+  how.save_learned = arguments.save_learned;
+  how.look_ahead_ns = static_cast<std::uint64_t>(arguments.look_ahead * 1e9);
+  const auto report = run(*traces, *config, how, &why);
   if (!report.ok()) return complain(why);
   if (arguments.json != "-") fmt::print("{}", sim_table(*report));
   std::fflush(stdout);

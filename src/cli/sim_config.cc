@@ -92,6 +92,7 @@ Result<Config> simulated(const Config& config, std::string* why) {
                     option("write_bandwidth", fmt::format("{}", scaled(speeds[t].store_bytes_per_second)))};
   }
   sim.space.block_bytes = kSimBlockBytes;
+  sim.policy.learned = "none";
   sim.mover.threads = 0;
   sim.space.max_leases = std::max(sim.space.max_leases, kLeases);
   if (sim.space.seed == 0) sim.space.seed = 1;  // a simulation repeats exactly

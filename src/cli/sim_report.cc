@@ -73,6 +73,11 @@ Json json_of(const SimResult& result, const SimReport& report) {
 
 double write_amplification(const SimResult& result) { return share(result.written_behind, result.published); }
 
+double hidden_share(const SimReport& report) {
+  const std::uint64_t unaided = report.unaided_wait_ns.value_or(0);
+  return unaided == 0 ? 0 : 1 - static_cast<double>(report.own.load_wait_ns) / static_cast<double>(unaided);
+}
+
 std::string sim_table(const SimReport& report) {
   const SimResult& own = report.own;
   std::string out;
@@ -89,6 +94,11 @@ std::string sim_table(const SimReport& report) {
   for (const SimBound& bound : report.min) {
     fmt::format_to(to, "{:<12}{:>9.2f}   the most that {} blocks of {} could hit\n", "MIN",
                    100 * share(bound.hit, own.referenced), bound.slots, bound.tiers);
+  }
+  if (report.unaided_wait_ns) {
+    fmt::format_to(
+        to, "\n{:.1f} % of {:.1f} s of loading were hidden by bringing blocks near ahead of their need\n",
+        100 * hidden_share(report), static_cast<double>(*report.unaided_wait_ns) / 1e9);
   }
   if (report.speeds.size() > 1) speeds(report, out);
   return out;
@@ -114,6 +124,7 @@ std::string sim_json(const SimReport& report, const Config& config) {
                       {"assumed", speed.assumed}});
   }
   json["speeds"] = speeds;
+  json["load_time_hidden"] = report.unaided_wait_ns ? Json(hidden_share(report)) : Json(nullptr);
   json["config"] = to_toml(config);
   return json.dump(2) + "\n";
 }

@@ -124,10 +124,14 @@ inline constexpr std::array<Key<TierConfig>, 9> kTierKeys = {{
      &TierConfig::store_bandwidth},
 }};
 
-inline constexpr std::array<Key<PolicyConfig>, 1> kPolicyKeys = {{
+inline constexpr std::array<Key<PolicyConfig>, 2> kPolicyKeys = {{
     {{"name", OptionType::kText, "lru", "which policy decides what moves and what is forgotten"},
      "",
      &PolicyConfig::name},
+    {{"learned", OptionType::kText, "none",
+      "file of what the policy has learned: read at the start, written at the end"},
+     "a path",
+     &PolicyConfig::learned},
 }};
 
 inline constexpr std::array<Key<MoverConfig>, 5> kMoverKeys = {{

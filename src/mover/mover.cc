@@ -41,7 +41,8 @@ std::size_t Mover::round() noexcept {
            (!residency_.slots(tier).adopted() && planner_->short_of(tier, leaving(tier)));
   }
   // In quiet moments the policy hears the news: it may want to save, prefetch or write behind.
-  if (plan || planner_->pressing() || (done == 0 && planner_->has_news())) done += relieve_starved(done != 0);
+  if (plan || planner_->pressing() || planner_->due() || (done == 0 && planner_->has_news()))
+    done += relieve_starved(done != 0);
   was_idle_.store(idle(), std::memory_order_release);
   return done;
 }

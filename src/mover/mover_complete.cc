@@ -65,7 +65,7 @@ void Mover::arrive(std::uint32_t n) noexcept {
   event.kind = EventKind::kArrive;
   event.tier = move.next;
   event.block = move.block;
-  event.time_ns = clock_();
+  event.time_ns = planner_->now();
   planner_->record({&event, 1});
   answer_waiters(move, move.next, move.target);
   if (link_of(move).edge->takes_source) departures_.push_back({move.block, move.at, false});

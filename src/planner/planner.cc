@@ -16,6 +16,7 @@ Planner::Planner(Parts parts) noexcept
       journal_(parts.journal),
       sink_(parts.sink),
       clock_(parts.clock),
+      event_clock_(parts.event_clock),
       free_ahead_(parts.free_ahead),
       policy_(std::move(parts.policy)),
       view_(parts.residency, parts.topology) {
@@ -40,7 +41,7 @@ void Planner::tell(EventKind kind, BlockId block, TierIndex tier) noexcept {
   event.kind = kind;
   event.block = block;
   event.tier = tier;
-  event.time_ns = clock_();
+  event.time_ns = now();
   policy_->observe(view_, {&event, 1});
 }
 
@@ -53,11 +54,11 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
     std::array<std::uint32_t, kMaxTiers> want{};
     std::array<std::uint32_t, kMaxTiers> room{};
     Budget budget;
-    budget.now_ns = clock_();
+    budget.now_ns = now();
     const std::span<const TierState> tiers = view_.tiers();
     for (std::size_t t = 0; t < tiers.size(); ++t) {
       const TierIndex tier(static_cast<std::uint8_t>(t));
-      const std::uint32_t affordable = budgets_[t].left(budget.now_ns);
+      const std::uint32_t affordable = budgets_[t].left(clock_());
       if (affordable == 0) budget.spent |= 1u << t;
       room[t] = tiers[t].online ? std::min(sink_.room(tier), affordable) : 0;
       if (tiers[t].info->adopted || !tiers[t].online) continue;
@@ -75,6 +76,7 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved) noexcept {
     done += carried;
     if (carried == 0 || proposed < moves_.size()) break;
   }
+  due_ns_.store(policy_->due_ns(), std::memory_order_relaxed);
   return done;
 }
 
@@ -91,7 +93,7 @@ std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_for
     const std::array<std::uint32_t, kMaxTiers> none{};
     want[tier.value] = static_cast<std::uint32_t>(slots - freed);
     Budget budget;
-    budget.now_ns = clock_();
+    budget.now_ns = now();
     budget.want_free = {want.data(), residency_.tiers()};
     budget.may_write = {none.data(), residency_.tiers()};
     budget.at_once = true;
@@ -195,6 +197,17 @@ std::size_t Planner::drop(std::span<const BlockId> blocks, TierIndex tier, DropR
     blocks = blocks.subspan(batch);
   }
   return dropped;
+}
+
+void Planner::save_learned(std::vector<std::byte>& bytes) {
+  MutexLock lock(mu_);
+  drain();
+  policy_->save(bytes);
+}
+
+Status Planner::load_learned(std::span<const std::byte> bytes) {
+  MutexLock lock(mu_);
+  return policy_->load(bytes);
 }
 
 void Planner::forgotten(BlockId block) noexcept {

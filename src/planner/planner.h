@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/thread_annotations.h"
 #include "journal/journal.h"
@@ -59,6 +60,7 @@ class Planner {
     Journal& journal;
     MoveSink& sink;
     Clock& clock;
+    Clock& event_clock;  // the time that the policy knows
     const Topology& topology;
     std::unique_ptr<Policy> policy;
     std::array<std::uint32_t, kMaxTiers> free_ahead{};  // slots to keep free, by tier
@@ -106,6 +108,15 @@ class Planner {
     return residency_.slots(tier).free_count() + leaving <
            free_ahead_[tier.value] + demand_[tier.value].load(std::memory_order_relaxed);
   }
+  // The policy wants to be asked, though nothing happened; when that will be (Policy::kNever: not foreseen).
+  bool due() const noexcept { return due_ns() != Policy::kNever && now() >= due_ns(); }
+  std::uint64_t due_ns() const noexcept { return due_ns_.load(std::memory_order_relaxed); }
+  std::uint64_t now() const noexcept { return event_clock_(); }
+
+  // What the policy has learned. May throw std::bad_alloc.
+  void save_learned(std::vector<std::byte>& bytes);
+  Status load_learned(std::span<const std::byte> bytes);
+
   // Events pile up; there are events that the policy has not seen.
   bool pressing() const noexcept { return journal_.pressing(); }
   bool has_news() const noexcept { return !journal_.empty(); }
@@ -138,12 +149,14 @@ class Planner {
   Journal& journal_;
   MoveSink& sink_;
   Clock& clock_;
+  Clock& event_clock_;
   std::array<std::uint32_t, kMaxTiers> free_ahead_{};
 
   std::array<WriteBudget, kMaxTiers> budgets_ KELVIN_GUARDED_BY(mu_);
   std::array<std::atomic<std::uint32_t>, kMaxTiers> demand_{};
   std::array<DropCounters, kMaxTiers> drops_{};
   std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> due_ns_{Policy::kNever};
 
   Mutex mu_;
   std::unique_ptr<Policy> policy_ KELVIN_GUARDED_BY(mu_);

@@ -5,6 +5,7 @@
 //   allocate.cc allocate, and waiting for room
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
+//   learned.cc  save_learned, load_learned
 //   stats.cc    stats
 //
 // Thread contract: as space.h says.
@@ -46,9 +47,12 @@ class Core {
   Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
   void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead, const Hints& hints) noexcept;
   Result<std::size_t> poll() noexcept;
+  std::uint64_t due_ns() const noexcept { return planner_->due_ns(); }
   Status settle(std::chrono::nanoseconds timeout) noexcept;
   Status wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept;
   Stats stats() const;
+  Status save_learned(const std::string& path, std::string* why);
+  Status load_learned(const std::string& path, std::string* why);
 
   Layout layout() const noexcept { return layout_; }
   const Topology& topology() const noexcept { return *topology_; }
@@ -61,8 +65,10 @@ class Core {
   ~Core();
 
   Hold* take_hold() noexcept;
+  void begin_learned(const std::string& path);
+  void end_learned() noexcept;
   static void unref(Core* core) noexcept;
-  std::uint64_t now() const noexcept { return clock_(); }
+  std::uint64_t now() const noexcept { return event_clock_(); }
   void kick(TierIndex tier) noexcept;  // wakes the mover's thread if `tier` is short of free slots
 
   bool add_known(Hold& hold, const BlockKey& key, BlockId block, const AcquireOptions& options,
@@ -81,6 +87,9 @@ class Core {
   Layout layout_;
   Config config_;
   Clock clock_;
+  std::string learned_path_;  // empty: none
+  std::string learned_;       // Stats::learned
+  Clock event_clock_;         // the time that the policy knows
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<Residency> residency_;
   std::unique_ptr<Journal> journal_;

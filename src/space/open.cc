@@ -38,6 +38,7 @@ class SpaceOpener {
     core_->config_ = config_;
     core_->layout_ = make_layout(config_.space.model, config_.space.block_bytes, config_.space.block_tokens);
     core_->clock_ = parts_.clock ? std::move(parts_.clock) : Clock(monotonic_ns);
+    core_->event_clock_ = parts_.event_clock ? std::move(parts_.event_clock) : core_->clock_;
     return Status();
   }
 
@@ -154,7 +155,7 @@ class SpaceOpener {
     Core& core = *core_;
     core.mover_ =
         std::make_unique<Mover>(*core.residency_, *core.topology_, *core.holds_, core.clock_, config_.mover);
-    Planner::Parts parts{*core.residency_, *core.journal_,     *core.mover_, core.clock_,
+    Planner::Parts parts{*core.residency_, *core.journal_,     *core.mover_, core.clock_, core.event_clock_,
                          *core.topology_,  std::move(policy_), {},           {}};
     for (std::uint8_t t = 0; t < core.topology_->tiers(); ++t) {
       const TierInfo& info = core.topology_->tier(TierIndex(t)).info();
@@ -167,6 +168,7 @@ class SpaceOpener {
     }
     core.planner_ = std::make_unique<Planner>(std::move(parts));
     core.mover_->begin(*core.planner_);
+    core.begin_learned(config_.policy.learned);
     if (config_.mover.threads == 0) return Status();
     core.driver_ = std::make_unique<Driver>(*core.mover_, *core.topology_);
     return core.driver_->start();
@@ -200,6 +202,7 @@ void Core::close() noexcept {
   } else {
     mover_->cancel();
   }
+  end_learned();
   unref(this);
 }
 
@@ -208,7 +211,7 @@ void Core::unref(Core* core) noexcept {
 }
 
 Hold* Core::take_hold() noexcept {
-  Hold* hold = holds_->take(now());
+  Hold* hold = holds_->take(clock_());
   if (hold != nullptr) refs_.fetch_add(1, std::memory_order_relaxed);
   return hold;
 }

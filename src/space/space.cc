@@ -159,8 +159,18 @@ void Space::expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahe
 
 Result<std::size_t> Space::poll() noexcept { return core_->poll(); }
 
+std::uint64_t Space::due_ns() const noexcept { return core_->due_ns(); }
+
 Status Space::settle(std::chrono::nanoseconds timeout) noexcept { return core_->settle(timeout); }
 
 Stats Space::stats() const { return core_->stats(); }
+
+Status Space::save_learned(const std::string& path, std::string* why) const {
+  return core_->save_learned(path, why);
+}
+
+Status Space::load_learned(const std::string& path, std::string* why) {
+  return core_->load_learned(path, why);
+}
 
 }  // namespace kelvin

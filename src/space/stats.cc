@@ -49,7 +49,8 @@ Stats Core::stats() const {
   stats.load_failures = mover_->load_failures();
   stats.moves_refused = planner_->refused();
   stats.leases = holds_->in_use();
-  stats.oldest_lease_ns = holds_->oldest_ns(now());
+  stats.oldest_lease_ns = holds_->oldest_ns(clock_());
+  stats.learned = learned_;
   return stats;
 }
 
