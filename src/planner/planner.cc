@@ -100,7 +100,8 @@ std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_for
     const std::size_t proposed = std::min(policy_->plan(view_, budget, {moves_.data(), wanted}), wanted);
     const std::size_t carried = carry_out({moves_.data(), proposed}, true);
     freed += carried;
-    if (carried == 0) break;
+    const bool refused = !newcomers.empty() && proposed < wanted;  // asked again it might change its mind
+    if (carried == 0 || refused) break;
   }
   return freed;
 }

@@ -80,6 +80,7 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   while (missing != 0 &&
          planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, newcomers) != 0) {
     missing = take_more(hold, n);
+    if (!newcomers.empty()) break;  // the policy has had its say
   }
   if (missing == 0 || (!newcomers.empty() && !hold.entries.empty())) return Status();
   if (!newcomers.empty()) return Status(Code::kFull, "allocate: what is there is worth more, or leased");
