@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "policies/arc.h"
+#include "policies/cost.h"
 #include "policies/heat.h"
 #include "policies/lru.h"
+#include "policies/lru2.h"
+#include "policies/s3fifo.h"
 #include "tiers/fake/fake.h"
 #include "tiers/host/host.h"
 #if KELVIN_WITH_NVME
@@ -36,6 +40,10 @@ constexpr std::array kLinks = {
 constexpr std::array kPolicies = {
     &kHeatPolicy,
     &kLruPolicy,
+    &kLru2Policy,
+    &kArcPolicy,
+    &kS3FifoPolicy,
+    &kCostPolicy,
 };
 
 }  // namespace

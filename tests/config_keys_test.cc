@@ -86,11 +86,11 @@ TEST(ConfigKeys, CoverEveryMember) {
   [[maybe_unused]] const auto [threads, queue, retries, offline, write_depth] = MoverConfig();
   [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, placement, load_latency,
                                load_bandwidth, store_bandwidth, tier_options] = TierConfig();
-  [[maybe_unused]] const auto [policy_name, policy_options] = PolicyConfig();
+  [[maybe_unused]] const auto [policy_name, learned, policy_options] = PolicyConfig();
   EXPECT_EQ(kSpaceKeys.size(), 7u);
   EXPECT_EQ(kMoverKeys.size(), 5u);
   EXPECT_EQ(kTierKeys.size(), 9u) << "all but the options";
-  EXPECT_EQ(kPolicyKeys.size(), 1u) << "all but the options";
+  EXPECT_EQ(kPolicyKeys.size(), 2u) << "all but the options";
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ class Maker {
     for (std::uint64_t i = 0; i < tiers; ++i) config.tiers.push_back(tier(config.space, i));
     const auto policies = policy_factories();
     const PolicyFactory& policy = *policies[between(0, policies.size() - 1)];
-    config.policy = {std::string(policy.name), options(policy.options)};
+    config.policy = {std::string(policy.name), text(), options(policy.options)};
     config.mover = {narrow(0, 1), narrow(16, 1 << 20), narrow(0, 100), narrow(1, 1'000'000),
                     narrow(1, 65536)};
     return config;

@@ -55,7 +55,7 @@ TEST(Config, OneTierIsEnough) {
   EXPECT_EQ(config.tiers[0].capacity_bytes, 1u << 30);
   EXPECT_EQ(config.tiers[0].free_ahead, 0.02);
   EXPECT_EQ(config.space.block_bytes, SpaceConfig().block_bytes);
-  EXPECT_EQ(config.policy.name, "lru");
+  EXPECT_EQ(config.policy.name, "heat");
   EXPECT_EQ(config.mover.threads, 1u);
 }
 
@@ -159,7 +159,7 @@ TEST(Config, AnUnknownKeyIsToldTheNearestKnownOne) {
           "capacity, free_ahead, write_budget, placement, "
           "load_latency, load_bandwidth, store_bandwidth, huge_pages"));
   EXPECT_THAT(mistake(kDram + "[policy]\nnane = \"lru\"\n"),
-              StartsWith("k.toml:6:1: policy 'lru': unknown key 'nane'; did you mean 'name'?"));
+              StartsWith("k.toml:6:1: policy 'heat': unknown key 'nane'; did you mean 'name'?"));
 }
 
 TEST(Config, AKeyOfAnotherSectionIsToldWhereItBelongs) {

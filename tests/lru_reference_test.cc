@@ -8,7 +8,8 @@
 #include <random>
 #include <vector>
 
-#include "lru_fixture.h"
+#include "policies/lru.h"
+#include "policy_fixture.h"
 
 namespace kelvin::testing {
 namespace {
@@ -79,14 +80,14 @@ class NaiveLru {
   std::uint64_t now_ = 0;
 };
 
-class LruReference : public LruFixture {
+class LruReference : public PolicyFixture {
  protected:
   static constexpr std::uint32_t kChains = 12;
   static constexpr std::uint32_t kTrunk = 3;   // blocks that the chains of one tree share
   static constexpr std::uint32_t kLength = 8;  // with them
 
   void start(std::size_t tiers) {
-    begin(tiers);
+    begin(kLruPolicy, tiers);
     naive_ = std::make_unique<NaiveLru>(view_.blocks_, tiers);
     tiers_ = tiers;
     for (std::uint32_t c = 0; c < kChains; ++c) {

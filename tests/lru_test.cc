@@ -1,15 +1,17 @@
 // Policy "lru": who goes first, where to, and what it leaves alone. A long random run beside a naive one is
 // in lru_reference_test.cc.
+#include "policies/lru.h"
+
 #include <gtest/gtest.h>
 
-#include "lru_fixture.h"
+#include "policy_fixture.h"
 
 namespace kelvin::testing {
 namespace {
 
-class Lru : public LruFixture {
+class Lru : public PolicyFixture {
  protected:
-  Lru() { begin(1); }
+  Lru() { begin(kLruPolicy, 1); }
 };
 
 // --- the order ---
@@ -131,7 +133,7 @@ TEST_F(Lru, NeverProposesWhatItWasNotToldOf) {
 // --- several tiers ---
 
 TEST_F(Lru, TheLastTierForgetsAndTheOthersDemote) {
-  begin(3);
+  begin(kLruPolicy, 3);
   publish({1}, 0);
   publish({2}, 1);
   publish({3}, 2);
@@ -149,7 +151,7 @@ TEST_F(Lru, TheLastTierForgetsAndTheOthersDemote) {
 }
 
 TEST_F(Lru, WhatLiesBelowAsWellIsDroppedAndCostsNoWrite) {
-  begin(3);
+  begin(kLruPolicy, 3);
   publish({1, 2}, 0);
   arrive({1}, 2);
   may_write_ = {0, 0, 0};
@@ -161,7 +163,7 @@ TEST_F(Lru, WhatLiesBelowAsWellIsDroppedAndCostsNoWrite) {
 }
 
 TEST_F(Lru, ACopyAboveDoesNotMakeTheOneBelowWorthless) {
-  begin(3);
+  begin(kLruPolicy, 3);
   publish({1}, 0);
   arrive({1}, 1);
   want_ = {0, 1, 0};
@@ -172,14 +174,14 @@ TEST_F(Lru, ACopyAboveDoesNotMakeTheOneBelowWorthless) {
 }
 
 TEST_F(Lru, WritesNoMoreThanItMay) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1, 2, 3, 4}, 0);
   may_write_ = {0, 2};
   EXPECT_EQ(victims(4), (Ids{1, 2}));
 }
 
 TEST_F(Lru, TiersThatAreOfflineOrTheEnginesAreNoPlaceToGo) {
-  begin(4, 0b0100);
+  begin(kLruPolicy, 4, 0b0100);
   view_.tiers_[1].online = false;
   publish({1}, 0);
   want_ = {1, 0, 0, 0};
@@ -190,7 +192,7 @@ TEST_F(Lru, TiersThatAreOfflineOrTheEnginesAreNoPlaceToGo) {
 }
 
 TEST_F(Lru, AReleaseCountsInEveryTierThatHoldsTheBlock) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1, 2}, 1);
   arrive({1, 2}, 0);
   release({1}, 0);
@@ -201,7 +203,7 @@ TEST_F(Lru, AReleaseCountsInEveryTierThatHoldsTheBlock) {
 }
 
 TEST_F(Lru, ALeaveConcernsOneTierAndAForgetAll) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1, 2}, 1);
   arrive({1, 2}, 0);
   leave({1}, 0);
@@ -213,7 +215,7 @@ TEST_F(Lru, ALeaveConcernsOneTierAndAForgetAll) {
 }
 
 TEST_F(Lru, ALeaseInOneTierDoesNotHoldTheCopyInAnother) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1}, 1);
   arrive({1}, 0);
   lease({1}, 0);
@@ -224,7 +226,7 @@ TEST_F(Lru, ALeaseInOneTierDoesNotHoldTheCopyInAnother) {
 // --- at once ---
 
 TEST_F(Lru, AtOnceOnlyWhatLiesBelowIsDropped) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1, 2, 3}, 0);
   arrive({2}, 1);
   want_ = {3, 0};
@@ -235,7 +237,7 @@ TEST_F(Lru, AtOnceOnlyWhatLiesBelowIsDropped) {
 }
 
 TEST_F(Lru, AtOnceWithLeaveToForgetTheColdestGo) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish({1, 2, 3}, 0);
   arrive({3}, 1);
   want_ = {2, 0};
@@ -247,7 +249,7 @@ TEST_F(Lru, AtOnceWithLeaveToForgetTheColdestGo) {
 }
 
 TEST_F(Lru, AtOnceItDoesNotLookAtEverything) {
-  begin(2);
+  begin(kLruPolicy, 2);
   for (std::uint32_t block = 0; block < kBlocks; ++block) publish({block}, 0);
   want_ = {1, 0};
   view_.looks = 0;
@@ -258,7 +260,7 @@ TEST_F(Lru, AtOnceItDoesNotLookAtEverything) {
 // --- the engine's slots ---
 
 TEST_F(Lru, WhatIsInTheEnginesSlotsIsCopiedDownAtOnceAndStays) {
-  begin(2, 0b01);
+  begin(kLruPolicy, 2, 0b01);
   publish({1, 2}, 0);
   const auto moves = plan();
   ASSERT_EQ(moves.size(), 2u);
@@ -278,7 +280,7 @@ TEST_F(Lru, WhatIsInTheEnginesSlotsIsCopiedDownAtOnceAndStays) {
 // --- children before their parents ---
 
 TEST_F(Lru, AChainThatWasDemotedGoesDeepestFirst) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish_chain({1, 2, 3}, 0);
   release({3, 2, 1}, 0);
   for (const std::uint32_t block : victims(3)) {
@@ -289,7 +291,7 @@ TEST_F(Lru, AChainThatWasDemotedGoesDeepestFirst) {
 }
 
 TEST_F(Lru, AChainWhosePartsOvertookEachOtherGoesDeepestFirst) {
-  begin(2);
+  begin(kLruPolicy, 2);
   publish_chain({1, 2, 3}, 0);
   release({3, 2, 1}, 0);
   arrive({2, 1, 3}, 1);

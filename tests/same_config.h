@@ -33,7 +33,7 @@ inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {
 
 inline bool same_config(const Config& a, const Config& b) {
   return same_space(a.space, b.space) && std::ranges::equal(a.tiers, b.tiers, same_tier) &&
-         a.policy.name == b.policy.name && same_options(a.policy.options, b.policy.options) &&
+         a.policy.name == b.policy.name && a.policy.learned == b.policy.learned && same_options(a.policy.options, b.policy.options) &&
          same_mover(a.mover, b.mover);
 }
 

@@ -104,7 +104,7 @@ struct TierConfig {
 };
 
 struct PolicyConfig {
-  std::string name = "lru";
+  std::string name = "heat";
   // A file with what the policy has learned: read when the space opens, written anew when it closes.
   // "none" = every run starts fresh.
   std::string learned = "none";

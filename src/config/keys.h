@@ -125,7 +125,7 @@ inline constexpr std::array<Key<TierConfig>, 9> kTierKeys = {{
 }};
 
 inline constexpr std::array<Key<PolicyConfig>, 2> kPolicyKeys = {{
-    {{"name", OptionType::kText, "lru", "which policy decides what moves and what is forgotten"},
+    {{"name", OptionType::kText, "heat", "which policy decides what moves and what is forgotten"},
      "",
      &PolicyConfig::name},
     {{"learned", OptionType::kText, "none",

@@ -104,7 +104,7 @@ std::size_t Planner::make_room(TierIndex tier, std::uint32_t slots, bool may_for
     const std::size_t proposed = std::min(policy_->plan(view_, budget, {moves_.data(), wanted}), wanted);
     const std::size_t carried = carry_out({moves_.data(), proposed}, true);
     freed += carried;
-    const bool refused = newcomers != nullptr && proposed < wanted;
+    const bool refused = newcomers != nullptr && proposed < wanted;  // asked again it might change its mind
     if (carried == 0 || refused) break;
   }
   return freed;

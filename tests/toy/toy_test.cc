@@ -44,7 +44,7 @@ std::vector<BlockKey> prompt(const Space& space, std::uint32_t request, std::siz
 
 void compute(Space& space, const std::vector<BlockKey>& keys, std::uint32_t request) {
   const AllocateOptions patient{
-      .when_full = WhenFull::kWait, .timeout = std::chrono::seconds(10), .slots = {}};
+      .when_full = WhenFull::kWait, .timeout = std::chrono::seconds(10), .chain = {}, .hints = {}, .slots = {}};
   auto fresh = space.allocate(static_cast<std::uint32_t>(keys.size()), TierIndex(0), patient);
   ASSERT_TRUE(fresh.ok()) << fresh.status().message();
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -57,13 +57,17 @@ void compute(Space& space, const std::vector<BlockKey>& keys, std::uint32_t requ
 TEST(ToyTest, IsKnownToTheRegistryByName) {
   ASSERT_NE(find_tier_factory("toy"), nullptr);
   ASSERT_NE(find_policy_factory("toy"), nullptr);
+  ASSERT_NE(find_policy_factory("toy_ranked"), nullptr);
   EXPECT_NE(find_tier_factory("dram"), nullptr);
 }
 
-TEST(ToyTest, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
+class ToyPolicies : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ToyPolicies, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
   std::string why;
-  const auto config = parse_config(kConfig, "toy.toml", &why);
+  auto config = parse_config(kConfig, "toy.toml", &why);
   ASSERT_TRUE(config.ok()) << why;
+  config->policy.name = GetParam();
   auto space = Space::open(*config, &why);
   ASSERT_TRUE(space.ok()) << why;
 
@@ -85,6 +89,8 @@ TEST(ToyTest, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
   }
   EXPECT_GE((*space)->stats().tiers[1].hits, 24U);  // DRAM holds 8 of the 32
 }
+
+INSTANTIATE_TEST_SUITE_P(Toy, ToyPolicies, ::testing::Values("toy", "toy_ranked"));
 
 TEST(ToyTest, AFolderThatIsNotThereIsNamedInTheMessage) {
   std::string why;

@@ -1,4 +1,4 @@
-// Policy "lru" by itself, over blocks and tiers that are only claimed to exist.
+// A policy by itself, over blocks and tiers that are only claimed to exist.
 //
 // Thread contract: one thread.
 #pragma once
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "core_parts.h"
-#include "policies/lru.h"
+#include "kelvin/plugin.h"
 
 namespace kelvin::testing {
 
@@ -32,23 +32,26 @@ class ClaimedView final : public View {
   mutable std::uint64_t looks = 0;
 };
 
-class LruFixture : public ::testing::Test {
+class PolicyFixture : public ::testing::Test {
  protected:
   static constexpr std::uint32_t kBlocks = 6000;
   using Ids = std::vector<std::uint32_t>;
 
-  // `adopted`: bit t for tier t.
-  void begin(std::size_t tiers, std::uint32_t adopted = 0) {
+  // `adopted`: bit t for tier t. Each tier has `slots`.
+  void begin(const PolicyFactory& factory, std::size_t tiers, std::uint32_t adopted = 0,
+             std::uint32_t slots = 100, const std::vector<Option>& options = {}) {
     names_.clear();
     std::vector<const TierInfo*> infos;
     for (std::size_t t = 0; t < tiers; ++t)
-      names_.push_back(std::make_unique<PlainTier>(std::to_string(t), 100, (adopted >> t & 1) != 0));
+      names_.push_back(std::make_unique<PlainTier>(std::to_string(t), slots, (adopted >> t & 1) != 0));
     view_.tiers_.assign(tiers, TierState{});
     for (std::size_t t = 0; t < tiers; ++t) infos.push_back(view_.tiers_[t].info = &names_[t]->info());
     view_.blocks_.assign(kBlocks, BlockState{});
+    for (std::uint32_t b = 0; b < kBlocks; ++b) view_.blocks_[b].key = {b, ~std::uint64_t{b}};
     const SpaceConfig space;
     std::string why;
-    policy_ = made(kLruPolicy.make({infos, kBlocks, space}, made(Options::bind({}, {}, "lru", &why)), &why));
+    const Options bound = made(Options::bind(factory.options, options, "the policy", &why));
+    policy_ = made(factory.make({infos, kBlocks, space}, bound, &why));
     want_.assign(tiers, 0);
     may_write_.assign(tiers, 1000);
   }
