@@ -32,8 +32,7 @@ class ArcRanking {
     if (place_[block] != Place::kNone) return;
     const std::uint32_t ghost = gone_.find(state.key);
     if (ghost == GhostLists::kNone) {
-      const bool leased = (state.leased >> event.tier.value & 1) != 0;
-      place_[block] = leased ? Place::kNew : Place::kOnce;
+      place_[block] = a_use_follows(event) ? Place::kNew : Place::kOnce;
       t1_.push(block);
       forget_too_many();
     } else {
@@ -118,7 +117,7 @@ class ArcRanking {
  private:
   enum class Place : std::uint8_t {
     kNone,
-    kNew,    // in T1, since a lease that has not ended
+    kNew,    // in T1, its first use is to come
     kOnce,   // in T1
     kOften,  // in T2
   };

@@ -37,8 +37,11 @@ class CostRanking {
     const std::uint32_t block = event.block.value;
     if (heap_.contains(block)) return;
     uses_[block] = 0;
-    set_used(block, state);
-    if ((state.leased >> event.tier.value & 1) != 0) uses_[block] = 0;  // its lease's end is the first use
+    if (a_use_follows(event)) {
+      heap_.set(block, rank_of(age_ + recompute_ns(state.depth)));
+    } else {
+      set_used(block, state);
+    }
   }
 
   void use(const View& view, const Event& event) noexcept {

@@ -45,7 +45,7 @@ class Lru2Ranking {
     const std::uint64_t before = ghost == GhostLists::kNone ? 0 : gone_last_[ghost];
     last_[block] = before;
     ++now_;
-    if ((state.leased >> event.tier.value & 1) != 0) {
+    if (a_use_follows(event)) {
       heap_.set(block, rank(0, now_));  // until its lease ends
     } else {
       set_used(block);

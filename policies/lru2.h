@@ -1,8 +1,8 @@
 // Policy "lru2": the block whose last but one use is longest ago goes first; blocks used once before those
 // used twice, the longest unused of them first.
 //
-// The times of blocks that are gone are remembered for as many of them as the tier has slots. A lease is one
-// use; its blocks are touched deepest first, so that of equals the deepest goes first.
+// The last use of blocks that are gone is remembered. A lease is one use; its blocks are used deepest first,
+// so that of equals the deepest goes first.
 //
 // Source: O'Neil, O'Neil, Weikum, "The LRU-K page replacement algorithm for database disk buffering", SIGMOD
 // 1993 (K = 2, without a correlated reference period).

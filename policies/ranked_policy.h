@@ -13,6 +13,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "kelvin/plugin.h"
@@ -29,6 +30,12 @@ struct RankingContext {
   std::uint32_t slots = 0;   // of the tier
 };
 
+// Published blocks are leased, and so are those that are loaded into the first tier: the end of that lease
+// will be told as a use. (Whether they are leased now does not say: events are told late.)
+inline bool a_use_follows(const Event& arrival) noexcept {
+  return arrival.kind == EventKind::kPublish || arrival.tier == TierIndex(0);
+}
+
 // In which order the blocks of one tier are to go. A Ranking is a class with
 //
 //   explicit Ranking(const RankingContext&);
@@ -36,8 +43,8 @@ struct RankingContext {
 //       True: it never names a block before those that build on it in this tier.
 //
 //   void arrive(const View&, const Event&, const BlockState&);
-//       A copy appeared in its tier. If it is leased, a use follows when the lease ends; if not, its arrival
-//       is its first use here. May be told of a copy twice.
+//       A copy appeared in its tier. Where a_use_follows(event), that use is its first; else its arrival is.
+//       May be told of a copy twice.
 //   void use(const View&, const Event&);
 //       A lease on the block ended, in any tier, whether this one has a copy or not. The blocks of one lease
 //       come deepest first.
@@ -86,7 +93,7 @@ class RankedPolicy : public Policy {
         case EventKind::kArrive: arrive(view, event); break;
         case EventKind::kLeave: leave(view, event.block, tiers_[event.tier.value]); break;
         case EventKind::kForget:
-          for (std::size_t t = 0; t < count_; ++t) leave(view, event.block, tiers_[t]);
+          for (Tier& tier : in_use()) leave(view, event.block, tier);
           break;
         case EventKind::kHit:     // counts when the lease ends
         case EventKind::kExpect:  // rankings look back only
@@ -116,6 +123,8 @@ class RankedPolicy : public Policy {
   static constexpr std::uint32_t kScanPerSlot = 4;  // at once: blocks looked at for each slot wanted
   static constexpr std::uint32_t kScanAtLeast = 64;
 
+  std::span<Tier> in_use() noexcept { return std::span(tiers_).first(count_); }
+
   void arrive(const View& view, const Event& event) noexcept {
     const BlockState state = view.block(event.block);
     Tier& tier = tiers_[event.tier.value];
@@ -124,14 +133,14 @@ class RankedPolicy : public Policy {
     if (tier.unsaved) tier.unsaved->arrive(event.block.value);
   }
   void use(const View& view, const Event& event, BlockId next) noexcept {
-    for (Tier& tier : tiers_) {
+    for (Tier& tier : in_use()) {
       if (tier.ranking) tier.ranking->use(view, event);
       if (tier.branches) tier.branches->use(event.block.value);
     }
     if constexpr (requires(Ranking & ranking) { ranking.after_lease(view, next); }) {
       const BlockId parent = view.block(event.block).parent;
       if (!parent || parent == next) return;
-      for (Tier& tier : tiers_) {
+      for (Tier& tier : in_use()) {
         if (tier.ranking) tier.ranking->after_lease(view, parent);
       }
     }

@@ -32,8 +32,7 @@ class S3FifoRanking {
     const std::uint32_t block = event.block.value;
     if (items_[block].queue != Queue::kNone) return;
     const bool returned = gone_.take(state.key) != GhostLists::kNone;
-    const bool leased = (state.leased >> event.tier.value & 1) != 0;
-    items_[block] = {returned ? Queue::kMain : Queue::kSmall, leased ? kNew : std::uint8_t{0}};
+    items_[block] = {returned ? Queue::kMain : Queue::kSmall, a_use_follows(event) ? kNew : std::uint8_t{0}};
     queue_of(block).push(block);
   }
 
@@ -98,7 +97,7 @@ class S3FifoRanking {
 
  private:
   static constexpr std::uint32_t kNone = RecencyList::kNone;
-  static constexpr std::uint8_t kNew = 255;  // here since a lease that has not ended
+  static constexpr std::uint8_t kNew = 255;  // its first use is to come
 
   enum class Queue : std::uint8_t { kNone, kSmall, kMain };
   struct Item {

@@ -124,11 +124,11 @@ TEST_F(ArcInPlans, TheDeepestOfAPrefixGoesFirstThoughItWasUsedMore) {
   EXPECT_EQ(victims(3), (Ids{3, 2, 1}));
 }
 
-TEST_F(ArcInPlans, AnArrivalThatNobodyWaitedForIsAUse) {
-  begin(kArcPolicy, 1);
-  arrive({1, 2, 3}, 0);
-  release({1}, 0);
-  EXPECT_EQ(victims(3), (Ids{2, 3, 1}));
+TEST_F(ArcInPlans, AnArrivalInALowerTierIsAUseThere) {
+  begin(kArcPolicy, 2);
+  arrive({1, 2, 3}, 1);
+  release({1}, 1);
+  EXPECT_EQ(victims(3, 1), (Ids{2, 3, 1}));
 }
 
 }  // namespace

@@ -82,11 +82,13 @@ TEST_F(Cost, OldMeritsFade) {
   for (int i = 0; i < 9; ++i) release({1}, 0);
   std::uint32_t next = 10;
   make(next, 0);
-  for (int i = 0; i < 20 && victims(1) != Ids{1}; ++i) {
-    leave(victims(1), 0);  // each that goes makes those worthier that come later
+  Ids victim;
+  for (int i = 0; i < 20 && victim != Ids{1}; ++i) {
+    victim = victims(1);
+    leave(victim, 0);  // each that goes makes those worthier that come later
     make(++next, 0);
   }
-  EXPECT_EQ(victims(1), Ids{1});
+  EXPECT_EQ(victim, Ids{1});
 }
 
 TEST_F(Cost, APrefixIsWorthMoreThanWhatBuildsOnIt) {

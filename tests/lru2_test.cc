@@ -99,10 +99,11 @@ TEST_F(Lru2, WhatComesBackIsRememberedToHaveBeenUsed) {
   EXPECT_EQ(victims(3), (Ids{2, 3, 1}));
 }
 
-TEST_F(Lru2, AnArrivalThatNobodyWaitedForIsAUse) {
-  arrive({1, 2}, 0);
-  use({1});
-  EXPECT_EQ(victims(2), (Ids{2, 1}));
+TEST_F(Lru2, AnArrivalInALowerTierIsAUseThere) {
+  begin(kLru2Policy, 2);
+  arrive({1, 2}, 1);
+  release({1}, 0);
+  EXPECT_EQ(victims(2, 1), (Ids{2, 1}));
 }
 
 TEST_F(Lru2, TheDeepestOfAPrefixGoesFirstThoughItWasUsedMore) {

@@ -212,6 +212,16 @@ TEST_F(PlannerTest, RoomIsMadeOnlyAsMuchAsAskedFor) {
   EXPECT_EQ(planner_->make_room(kFirst, 0, true), 0u);
 }
 
+TEST_F(PlannerTest, APolicyThatRefusesNewcomersIsAskedOnce) {
+  const BlockId one = put(1, kFirst);
+  put(2, kFirst);
+  policy_->script = {{drop_of(one, kFirst)}, {drop_of(residency_->table().find(key_of(2)), kFirst)}};
+  const std::array<BlockKey, 3> newcomers = {key_of(7), key_of(8), key_of(9)};
+  EXPECT_EQ(planner_->make_room(kFirst, 2, true, newcomers), 1u);
+  EXPECT_EQ(policy_->asked.size(), 1u);
+  EXPECT_TRUE(known(2));
+}
+
 // --- drops of others than the policy ---
 
 TEST_F(PlannerTest, ACallersDropCountsOnlyWhatCouldBeDropped) {

@@ -49,9 +49,8 @@ class TextbookCache final : private View {
       if (used_ == slots_) gone = make_room_for(block);
       if (used_ == slots_) return gone;
       ++used_;
-      blocks_[block].tiers = blocks_[block].leased = 1;
+      blocks_[block].tiers = 1;
       tell(EventKind::kPublish, BlockId(block));
-      blocks_[block].leased = 0;
     }
     tell(EventKind::kRelease, BlockId(block));
     return gone;

@@ -57,13 +57,17 @@ void compute(Space& space, const std::vector<BlockKey>& keys, std::uint32_t requ
 TEST(ToyTest, IsKnownToTheRegistryByName) {
   ASSERT_NE(find_tier_factory("toy"), nullptr);
   ASSERT_NE(find_policy_factory("toy"), nullptr);
+  ASSERT_NE(find_policy_factory("toy_ranked"), nullptr);
   EXPECT_NE(find_tier_factory("dram"), nullptr);
 }
 
-TEST(ToyTest, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
+class ToyPolicies : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(ToyPolicies, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
   std::string why;
-  const auto config = parse_config(kConfig, "toy.toml", &why);
+  auto config = parse_config(kConfig, "toy.toml", &why);
   ASSERT_TRUE(config.ok()) << why;
+  config->policy.name = GetParam();
   auto space = Space::open(*config, &why);
   ASSERT_TRUE(space.ok()) << why;
 
@@ -85,6 +89,8 @@ TEST(ToyTest, BlocksThatLeaveDramComeBackFromTheToyTierByteForByte) {
   }
   EXPECT_GE((*space)->stats().tiers[1].hits, 24U);  // DRAM holds 8 of the 32
 }
+
+INSTANTIATE_TEST_SUITE_P(Toy, ToyPolicies, ::testing::Values("toy", "toy_ranked"));
 
 TEST(ToyTest, AFolderThatIsNotThereIsNamedInTheMessage) {
   std::string why;
