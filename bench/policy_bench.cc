@@ -90,7 +90,7 @@ class Engine final : private View {
       : trace_(trace), tier_(slots), ids_(trace.keys.size()), states_(slots + slots / 10) {
     tiers_[0].info = &tier_.info();
     tiers_[0].free_slots = slots;
-    for (auto id = static_cast<std::uint32_t>(states_.size()); id-- > 0;) free_.push_back(BlockId(id));
+    for (auto id = static_cast<std::uint32_t>(states_.size()); id-- > 0;) free_.emplace_back(id);
     names_.resize(states_.size());
   }
 
