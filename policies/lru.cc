@@ -13,32 +13,54 @@ constexpr std::uint32_t kScanPerSlot = 4;  // at once: blocks looked at for each
 constexpr std::uint32_t kScanAtLeast = 64;
 constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
 
-// Blocks in order of use; 8 bytes a block.
+// Blocks in order of use; 8 bytes and a bit a block. Those that plans may not take for now stand aside, in
+// the same order and all of them older than the others, so that plans need not pass them by each time.
 class RecencyList {
  public:
-  explicit RecencyList(std::uint32_t blocks) : links_(blocks) {}
+  explicit RecencyList(std::uint32_t blocks) : links_(blocks), is_aside_(blocks) {}
 
   bool contains(std::uint32_t block) const noexcept { return links_[block].listed(); }
-  std::uint32_t oldest() const noexcept { return oldest_; }
-  std::uint32_t newest() const noexcept { return newest_; }
+  std::uint32_t oldest() const noexcept { return used_.oldest; }
+  std::uint32_t newest() const noexcept { return used_.newest; }
   std::uint32_t newer_than(std::uint32_t block) const noexcept { return links_[block].newer; }
 
   void remove(std::uint32_t block) noexcept {
     Links& own = links_[block];
     if (!own.listed()) return;
-    (own.newer == kNone ? newest_ : links_[own.newer].older) = own.older;
-    (own.older == kNone ? oldest_ : links_[own.older].newer) = own.newer;
+    Ends& ends = is_aside_[block] ? aside_ : used_;
+    if (hand_ == block) hand_ = own.newer;
+    (own.newer == kNone ? ends.newest : links_[own.newer].older) = own.older;
+    (own.older == kNone ? ends.oldest : links_[own.older].newer) = own.newer;
     own = Links{};
+    is_aside_[block] = false;
   }
   void touch(std::uint32_t block) noexcept {
-    if (newest_ == block) return;
+    if (used_.newest == block) return;
     remove(block);
-    links_[block] = {newest_, kNone};
-    (newest_ == kNone ? oldest_ : links_[newest_].newer) = block;
-    newest_ = block;
+    append(used_, block);
+  }
+  // Precondition: it is the oldest of those that do not stand aside.
+  void set_aside(std::uint32_t block) noexcept {
+    remove(block);
+    append(aside_, block);
+    is_aside_[block] = true;
   }
 
+  std::uint32_t oldest_aside() const noexcept { return aside_.oldest; }
+  // The hand goes round those that stand aside, from the oldest to the newest. kNone: none does.
+  std::uint32_t hand() noexcept { return hand_ = hand_ == kNone ? aside_.oldest : hand_; }
+  void turn_hand() noexcept { hand_ = hand_ == kNone ? kNone : links_[hand_].newer; }
+
  private:
+  struct Ends {
+    std::uint32_t oldest = kNone;
+    std::uint32_t newest = kNone;
+  };
+  void append(Ends& ends, std::uint32_t block) noexcept {
+    links_[block] = {ends.newest, kNone};
+    (ends.newest == kNone ? ends.oldest : links_[ends.newest].newer) = block;
+    ends.newest = block;
+  }
   struct Links {
     std::uint32_t older = kUnlisted;
     std::uint32_t newer = kUnlisted;
@@ -46,8 +68,10 @@ class RecencyList {
     bool listed() const noexcept { return older != kUnlisted; }
   };
   std::vector<Links> links_;
-  std::uint32_t oldest_ = kNone;
-  std::uint32_t newest_ = kNone;
+  std::vector<bool> is_aside_;
+  Ends used_;
+  Ends aside_;
+  std::uint32_t hand_ = kNone;
 };
 
 class Lru final : public Policy {
@@ -73,6 +97,7 @@ class Lru final : public Policy {
   void touch_ancestors(const View& view, BlockId parent) noexcept;
   void arrive(const View& view, const Event& event) noexcept;
   void free_slots(Plan& plan, TierIndex tier) noexcept;
+  bool free_aside(Plan& plan, TierIndex tier, std::uint32_t& wanted, bool all) noexcept;
   Verdict evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept;
   void save_adopted(Plan& plan, TierIndex tier) noexcept;
   static TierIndex below(const Plan& plan, TierIndex tier) noexcept;
@@ -156,6 +181,8 @@ std::size_t Lru::plan(const View& view, const Budget& budget, std::span<Move> mo
 void Lru::free_slots(Plan& plan, TierIndex tier) noexcept {
   RecencyList& list = lists_[tier.value];
   std::uint32_t wanted = plan.budget.want_free[tier.value];
+  const std::size_t before = plan.count;
+  if (list.oldest_aside() != kNone && !free_aside(plan, tier, wanted, false)) return;
   const bool only_clean = plan.budget.at_once && !plan.budget.may_forget;
   std::uint32_t looks = only_clean ? wanted * kScanPerSlot + kScanAtLeast : kNone;
   const std::uint32_t last = list.newest();  // what is touched on the way comes behind it
@@ -164,7 +191,11 @@ void Lru::free_slots(Plan& plan, TierIndex tier) noexcept {
     const std::uint32_t next = block == last ? kNone : list.newer_than(block);
     const BlockState state = plan.view.block(BlockId(block));
     const std::uint32_t bit = 1u << tier.value;
-    if ((state.leased & bit) != 0) {
+    if ((state.kept & bit) != 0 && list.oldest() == block) {
+      list.set_aside(block);
+    } else if ((state.kept & bit) != 0) {
+      // Behind what this plan proposes: the next one finds it in front.
+    } else if ((state.leased & bit) != 0) {
       list.touch(block);  // in use now: nothing is more recent
     } else if ((state.tiers & bit) != 0) {
       const Verdict verdict = evict(plan, tier, block, state);
@@ -173,6 +204,33 @@ void Lru::free_slots(Plan& plan, TierIndex tier) noexcept {
     }
     block = next;
   }
+  if (wanted != 0 && plan.count == before && !only_clean && list.oldest_aside() != kNone)
+    free_aside(plan, tier, wanted, true);
+}
+
+// What stood aside and may go again is older than all else. `all`: looks at each, for nothing else will do.
+// False: the lower tier takes no more for now.
+bool Lru::free_aside(Plan& plan, TierIndex tier, std::uint32_t& wanted, bool all) noexcept {
+  RecencyList& list = lists_[tier.value];
+  std::uint32_t looks = all ? kNone : wanted * kScanPerSlot + kScanAtLeast;
+  std::uint32_t first = kNone;
+  for (std::uint32_t block = all ? list.oldest_aside() : list.hand();
+       block != kNone && block != first && wanted != 0 && looks != 0 && !plan.full(); --looks) {
+    if (first == kNone) first = block;
+    const BlockState state = plan.view.block(BlockId(block));
+    if ((state.leased >> tier.value & 1) == 0 && (state.tiers >> tier.value & 1) != 0) {
+      const Verdict verdict = evict(plan, tier, block, state);
+      if (verdict == Verdict::kLowerBusy) return false;
+      if (verdict == Verdict::kProposed) --wanted;
+    }
+    if (all) {
+      block = list.newer_than(block);
+    } else {
+      list.turn_hand();
+      block = list.hand();
+    }
+  }
+  return true;
 }
 
 Lru::Verdict Lru::evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept {

@@ -37,7 +37,7 @@ std::uint64_t step_of(const Config& config) {
 class Simulation {
  public:
   Simulation(const TraceSet& traces, const Config& config, const SimOptions& options)
-      : traces_(traces), config_(config), options_(options), step_ns_(step_of(config)) {}
+      : traces_(traces), config_(config), options_(options), step_ns_(step_of(config)), tenants_(config) {}
 
   Status open(std::string* why) {
     auto sim = simulated(config_, why);
@@ -120,11 +120,17 @@ class Simulation {
     for (const std::uint32_t block : traces_.blocks_of(request)) chain_.push_back(traces_.keys[block]);
   }
 
-  static Hints hints_of(const TracedRequest& request) {
+  // 0: traces that were not read from files have no tenants.
+  std::uint64_t tenant_of(const TracedRequest& request) const {
+    return request.trace < traces_.tenants.size() ? traces_.tenants[request.trace] : 0;
+  }
+
+  Hints hints_of(const TracedRequest& request) const {
     Hints hints;
     hints.session = request.session;
     hints.output_tokens = request.output_tokens;
     hints.finish = request.finish;
+    hints.tenant = tenant_of(request);
     return hints;
   }
 
@@ -154,7 +160,7 @@ class Simulation {
     const std::size_t had = active.prefix.size();
     Lease fresh;
     name(request);
-    if (!allocate(std::span<const BlockKey>(chain_).subspan(had), active.loaded_ns, fresh)) return false;
+    if (!allocate(request, had, active.loaded_ns, fresh)) return false;
     const Hints hints = hints_of(request);
     std::size_t published = 0;
     if (fresh) {
@@ -169,10 +175,13 @@ class Simulation {
     return true;
   }
 
-  // Slots for as many of them as the policy admits. False: moves under way will make room.
-  bool allocate(std::span<const BlockKey> newcomers, std::uint64_t since_ns, Lease& fresh) {
+  // Slots for as many of the blocks from `had` on as the policy admits. False: moves under way will make
+  // room.
+  bool allocate(const TracedRequest& request, std::size_t had, std::uint64_t since_ns, Lease& fresh) {
+    const auto newcomers = std::span<const BlockKey>(chain_).subspan(had);
     AllocateOptions options;
     options.newcomers = newcomers;
+    options.tenant = tenant_of(request);
     options.when_full = now_ns_ - since_ns < kPatienceNs ? WhenFull::kWait : WhenFull::kForget;
     if (newcomers.empty()) return true;
     auto lease = space_->allocate(static_cast<std::uint32_t>(newcomers.size()), kCompute, options);
@@ -200,6 +209,7 @@ class Simulation {
     ++result_.requests;
     result_.referenced += chain_.size();
     result_.hit += had;
+    tenants_.add(tenant_of(request), chain_.size(), had);
     result_.published += published;
     result_.unpublished += chain_.size() - had - published;
     const std::uint64_t wait = now_ns_ - std::min(now_ns_, request.time_ns);
@@ -215,6 +225,7 @@ class Simulation {
 
   void finish() {
     result_.stats = space_->stats();
+    result_.tenants = tenants_.all();
     for (const LinkStats& link : result_.stats.links) {
       const auto place = [&](std::string_view name) {
         return std::ranges::find(config_.tiers, name, &TierConfig::name) - config_.tiers.begin();
@@ -239,6 +250,7 @@ class Simulation {
   std::unique_ptr<Space> space_;
   std::vector<Active> active_;  // in order of arrival
   std::vector<BlockKey> chain_;
+  TenantCounts tenants_;
   SimResult result_;
 };
 

@@ -126,7 +126,7 @@ void Core::record_holds(const Hold& hold, EventKind kind, const Hints& hints) no
   EventBatch batch(*planner_, event_of(kind, hold.tier, hints, now()));
   for (std::size_t i = hold.entries.size(); i-- > 0;) {
     const HoldEntry& entry = hold.entries[i];
-    if (entry.kind == HoldEntry::Kind::kLeased) batch.add(entry.block);
+    if (entry.kind == HoldEntry::Kind::kLeased) batch.add(entry.block, hold.ranges, i);
     if (entry.kind == HoldEntry::Kind::kLoading) batch.add(entry.block, entry.source);
   }
 }

@@ -10,6 +10,8 @@ namespace kelvin {
 namespace {
 
 constexpr std::size_t kBatch = 64;
+constexpr const char* kNothingCanGo =
+    "allocate: every slot of the tier is leased, pinned or another tenant's";
 constexpr std::uint64_t kLookAgainNs = 20'000'000;  // in case a wake-up was meant for somebody else
 
 }  // namespace
@@ -77,15 +79,17 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   const bool forget = options.when_full == WhenFull::kForget;
   const bool by_forgetting = forget || !planner_->demotes_from(hold.tier);
   const auto newcomers = by_forgetting ? options.newcomers : std::span<const BlockKey>();
+  const Asker asker{tenant_index(options.tenant), {}};
   while (missing != 0 &&
-         planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, newcomers) != 0) {
+         planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, newcomers, asker) != 0) {
     missing = take_more(hold, n);
   }
   if (missing == 0 || (!newcomers.empty() && !hold.entries.empty())) return Status();
-  if (!newcomers.empty()) return Status(Code::kFull, "allocate: what is there is worth more, or leased");
+  if (!newcomers.empty())
+    return Status(Code::kFull, "allocate: what is there is worth more, leased, pinned or another tenant's");
   if (forget && mover_->leaving(hold.tier) != 0)
     return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
-  if (forget) return Status(Code::kFull, "allocate: every slot of the tier is leased");
+  if (forget) return Status(Code::kFull, kNothingCanGo);
   return wait_for_room(hold, n, options);
 }
 
@@ -93,7 +97,8 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
   const auto missing_at_first = static_cast<std::uint32_t>(n - hold.entries.size());
   const std::uint64_t deadline =
       monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, options.timeout.count()));
-  planner_->demand(hold.tier, missing_at_first);
+  const TenantIndex tenant = tenant_index(options.tenant);
+  planner_->demand(hold.tier, missing_at_first, tenant);
   Status status;
   for (;;) {
     const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
@@ -102,7 +107,7 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     const bool nothing_comes = done == 0 && mover_->leaving(hold.tier) == 0;
     if (take_more(hold, n) == 0) break;
     if (nothing_comes) {
-      status = Status(Code::kFull, "allocate: every slot of the tier is leased");
+      status = Status(Code::kFull, kNothingCanGo);
       break;
     }
     const std::uint64_t now_ns = monotonic_ns();
@@ -114,7 +119,7 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     driver_->wake();
     futex_wait(driver_->progress(), seen, std::min(deadline - now_ns, kLookAgainNs));
   }
-  planner_->withdraw(hold.tier, missing_at_first);
+  planner_->withdraw(hold.tier, missing_at_first, tenant);
   return status;
 }
 

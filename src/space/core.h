@@ -5,6 +5,7 @@
 //   allocate.cc allocate, and waiting for room
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
+//   pin.cc      pin, unpin, and who a tenant is
 //   stats.cc    stats
 //
 // Thread contract: as space.h says.
@@ -39,11 +40,14 @@ class Core {
   Result<Hold*> acquire(std::span<const BlockKey> chain, TierIndex tier,
                         const AcquireOptions& options) noexcept;
   Result<Hold*> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options) noexcept;
-  Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints) noexcept;
-  void release(Hold* hold, const Hints& hints) noexcept;
+  Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                 std::span<const RetainRange> ranges) noexcept;
+  void release(Hold* hold, const Hints& hints, std::span<const RetainRange> ranges = {}) noexcept;
   void abandon(Hold* hold) noexcept;
   Status drop(std::span<const BlockKey> keys, TierIndex tier) noexcept;
   Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
+  Status pin(std::span<const BlockKey> keys, std::chrono::seconds duration, TierIndex tier) noexcept;
+  Status unpin(std::span<const BlockKey> keys) noexcept;
   void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead, const Hints& hints) noexcept;
   Result<std::size_t> poll() noexcept;
   Status settle(std::chrono::nanoseconds timeout) noexcept;
@@ -75,11 +79,14 @@ class Core {
   void meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept;
   void record_holds(const Hold& hold, EventKind kind, const Hints& hints) noexcept;
   void let_go(Hold& hold) noexcept;
+  TenantIndex tenant_index(std::uint64_t tenant) const noexcept;
+  Status keep_ranges(Hold& hold, std::span<const RetainRange> ranges) noexcept;
 
   // Constant after open.
   Layout layout_;
   Config config_;
   Clock clock_;
+  std::vector<std::uint64_t> tenants_;  // ids, in the order of the config
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<Residency> residency_;
   std::unique_ptr<Journal> journal_;
