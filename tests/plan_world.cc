@@ -241,7 +241,8 @@ void PlanWorld::plan() {
   check(before, asking, "plan");
 }
 
-// Its copies go, and pins with them; of those without a tier, which may now be too many, no one can tell here.
+// Its copies go, and pins with them; of those without a tier, which may now be too many, no one can tell
+// here.
 void PlanWorld::go_offline() {
   if (tiers_ == 1) return;
   const TierIndex tier(static_cast<std::uint8_t>(1 + below(tiers_ - 1u)));

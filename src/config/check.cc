@@ -155,7 +155,8 @@ void check_tenants(std::span<const TenantConfig> tenants, std::span<const Tenant
         places_of(places, i).share,
         fmt::format("{}: share = {}: with it the tenants' shares are {} together, more than the whole; "
                     "lower some to 100% in all",
-                    tenant_words(tenant.name, i), in_quotes(write_share(tenant.share)), write_share(sum)));
+                    tenant_words(tenant.name, i), in_quotes(write_share(tenant.share)),
+                    fmt::format("{:.4g}%", 100 * sum)));
   }
 }
 
