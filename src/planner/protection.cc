@@ -134,7 +134,7 @@ std::uint32_t Protection::kept(BlockId block, std::uint32_t tiers) const noexcep
 void Protection::show(BlockId block, BlockState& state) const noexcept {
   const std::uint32_t pinned = kept_by_pin(block, state.tiers);
   const bool loose = pinned != 0 && !pins_.tier(block);
-  state.kept = kept(block, state.tiers) | (loose ? pinned & ~ways_ : pinned);
+  state.kept = (kept(block, state.tiers) | (loose ? pinned & ~ways_ : pinned)) & ~state.leased;
   state.leased |= state.kept | (shares_.any() ? shares_.leaving(block) & state.tiers : 0);
 }
 

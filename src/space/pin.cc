@@ -10,7 +10,10 @@ namespace {
 // Blocks found by their keys, their records kept alive meanwhile.
 class Guarded {
  public:
-  Guarded(Table& table, Planner& planner) noexcept : table_(table), planner_(planner) {}
+  // May throw std::bad_alloc.
+  Guarded(Table& table, Planner& planner, std::size_t most) : table_(table), planner_(planner) {
+    blocks.reserve(most);
+  }
   ~Guarded() {
     for (const BlockId block : blocks) {
       table_.unguard(block, [this](BlockId gone) { planner_.forgotten(gone); });
@@ -19,9 +22,8 @@ class Guarded {
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 
-  // May throw std::bad_alloc. False: not known.
-  bool add(const BlockKey& key) {
-    blocks.reserve(blocks.size() + 1);
+  // False: not known. Precondition: not called more often than said.
+  bool add(const BlockKey& key) noexcept {
     const BlockId block = table_.guard(key);
     if (!block) return false;
     blocks.push_back(block);
@@ -60,7 +62,7 @@ Status Core::pin(std::span<const BlockKey> keys, std::chrono::seconds duration, 
     return Status(Code::kInvalid,
                   "pin: an adopted tier's slots are the engine's; pin on another tier or none");
   if (duration.count() <= 0) return Status(Code::kInvalid, "pin: for how long? A pin lasts a second or more");
-  Guarded guarded(residency_->table(), *planner_);
+  Guarded guarded(residency_->table(), *planner_, keys.size());
   for (const BlockKey& key : keys) {
     if (!guarded.add(key)) return Status(Code::kNotFound, "pin: a block is not known; publish it first");
   }
@@ -71,7 +73,7 @@ Status Core::pin(std::span<const BlockKey> keys, std::chrono::seconds duration, 
 
 Status Core::unpin(std::span<const BlockKey> keys) noexcept try {
   if (closed()) return Status(Code::kUnavailable, "unpin: the space is closed");
-  Guarded guarded(residency_->table(), *planner_);
+  Guarded guarded(residency_->table(), *planner_, keys.size());
   for (const BlockKey& key : keys) static_cast<void>(guarded.add(key));
   planner_->unpin(guarded.blocks);
   return Status();
