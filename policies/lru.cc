@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t kNone = BlockId::kNone;
 constexpr std::uint32_t kScanPerSlot = 4;  // at once: blocks looked at for each slot wanted
 constexpr std::uint32_t kScanAtLeast = 64;
+constexpr std::uint32_t kLooksAside = 64;  // at blocks that stand aside, each plan
 constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
 
 // Blocks in order of use; 8 bytes and a bit a block. Those that plans may not take for now stand aside, in
@@ -98,6 +99,7 @@ class Lru final : public Policy {
   void arrive(const View& view, const Event& event) noexcept;
   void free_slots(Plan& plan, TierIndex tier) noexcept;
   bool free_aside(Plan& plan, TierIndex tier, std::uint32_t& wanted, bool all) noexcept;
+  Verdict try_aside(Plan& plan, TierIndex tier, std::uint32_t block) noexcept;
   Verdict evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept;
   void save_adopted(Plan& plan, TierIndex tier) noexcept;
   static TierIndex below(const Plan& plan, TierIndex tier) noexcept;
@@ -208,29 +210,40 @@ void Lru::free_slots(Plan& plan, TierIndex tier) noexcept {
     free_aside(plan, tier, wanted, true);
 }
 
-// What stood aside and may go again is older than all else. `all`: looks at each, for nothing else will do.
-// False: the lower tier takes no more for now.
+// What stood aside and may go again is older than all else. Looks at the oldest until some in a row may not
+// go, then at some where the hand is, which finds others in time. `all`: looks at each, for nothing else will
+// do. False: the lower tier takes no more for now.
 bool Lru::free_aside(Plan& plan, TierIndex tier, std::uint32_t& wanted, bool all) noexcept {
   RecencyList& list = lists_[tier.value];
-  std::uint32_t looks = all ? kNone : wanted * kScanPerSlot + kScanAtLeast;
-  std::uint32_t first = kNone;
-  for (std::uint32_t block = all ? list.oldest_aside() : list.hand();
-       block != kNone && block != first && wanted != 0 && looks != 0 && !plan.full(); --looks) {
-    if (first == kNone) first = block;
-    const BlockState state = plan.view.block(BlockId(block));
-    if ((state.leased >> tier.value & 1) == 0 && (state.tiers >> tier.value & 1) != 0) {
-      const Verdict verdict = evict(plan, tier, block, state);
-      if (verdict == Verdict::kLowerBusy) return false;
-      if (verdict == Verdict::kProposed) --wanted;
-    }
-    if (all) {
-      block = list.newer_than(block);
-    } else {
-      list.turn_hand();
-      block = list.hand();
+  const std::size_t before = plan.count;
+  std::uint32_t looks = all ? kNone : kLooksAside;
+  for (std::uint32_t block = list.oldest_aside(); block != kNone && wanted != 0 && looks != 0 && !plan.full();
+       block = list.newer_than(block)) {
+    switch (try_aside(plan, tier, block)) {
+      case Verdict::kLowerBusy: return false;
+      case Verdict::kProposed:
+        --wanted;
+        if (!all) looks = kLooksAside;
+        break;
+      case Verdict::kNotNow: --looks; break;
     }
   }
+  if (all || plan.count != before) return true;
+  const std::uint32_t first = list.hand();
+  for (looks = kLooksAside; wanted != 0 && looks != 0 && !plan.full(); --looks) {
+    const Verdict verdict = try_aside(plan, tier, list.hand());
+    if (verdict == Verdict::kLowerBusy) return false;
+    if (verdict == Verdict::kProposed) --wanted;
+    list.turn_hand();
+    if (list.hand() == first) break;
+  }
   return true;
+}
+
+Lru::Verdict Lru::try_aside(Plan& plan, TierIndex tier, std::uint32_t block) noexcept {
+  const BlockState state = plan.view.block(BlockId(block));
+  const bool free = (state.leased >> tier.value & 1) == 0 && (state.tiers >> tier.value & 1) != 0;
+  return free ? evict(plan, tier, block, state) : Verdict::kNotNow;
 }
 
 Lru::Verdict Lru::evict(Plan& plan, TierIndex tier, std::uint32_t block, const BlockState& state) noexcept {
