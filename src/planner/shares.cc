@@ -99,12 +99,12 @@ void Shares::stay(BlockId block, TierIndex tier) noexcept {
   weigh(tenant, tier);
 }
 
-void Shares::need(TenantIndex who, TierIndex tier, std::uint32_t slots) noexcept {
-  Tenant& tenant = tenants_[who];
-  set(tenant.needing, bit(tier));
+void Shares::need(TenantIndex tenant, TierIndex tier, std::uint32_t slots) noexcept {
+  Tenant& asker = tenants_[tenant];
+  set(asker.needing, bit(tier));
   const std::uint64_t would_have =
-      std::uint64_t{tenant.copies[tier.value]} - tenant.leaving[tier.value] + slots;
-  if (would_have > tenant.share[tier.value]) set(tenant.exempt, bit(tier));
+      std::uint64_t{asker.copies[tier.value]} - asker.leaving[tier.value] + slots;
+  if (would_have > asker.share[tier.value]) set(asker.exempt, bit(tier));
 }
 
 bool Shares::insist(std::uint32_t tiers) noexcept {
