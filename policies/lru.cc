@@ -14,11 +14,11 @@ constexpr std::uint32_t kScanAtLeast = 64;
 constexpr std::uint32_t kLooksAside = 64;  // at blocks that stand aside, each plan
 constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
 
-// Blocks in order of use; 8 bytes and a bit a block. Those that plans may not take for now stand aside, in
+// Blocks in order of use; 8 bytes a block. Those that plans may not take for now stand aside, in
 // the same order and all of them older than the others, so that plans need not pass them by each time.
 class RecencyList {
  public:
-  explicit RecencyList(std::uint32_t blocks) : links_(blocks), is_aside_(blocks) {}
+  explicit RecencyList(std::uint32_t blocks) : links_(blocks) {}
 
   bool contains(std::uint32_t block) const noexcept { return links_[block].listed(); }
   std::uint32_t oldest() const noexcept { return used_.oldest; }
@@ -28,12 +28,19 @@ class RecencyList {
   void remove(std::uint32_t block) noexcept {
     Links& own = links_[block];
     if (!own.listed()) return;
-    Ends& ends = is_aside_[block] ? aside_ : used_;
     if (hand_ == block) hand_ = own.newer;
-    (own.newer == kNone ? ends.newest : links_[own.newer].older) = own.older;
-    (own.older == kNone ? ends.oldest : links_[own.older].newer) = own.newer;
+    // Only at an end does it matter in which order it stands, and there it can be seen.
+    if (own.newer != kNone) {
+      links_[own.newer].older = own.older;
+    } else {
+      (used_.newest == block ? used_ : aside_).newest = own.older;
+    }
+    if (own.older != kNone) {
+      links_[own.older].newer = own.newer;
+    } else {
+      (used_.oldest == block ? used_ : aside_).oldest = own.newer;
+    }
     own = Links{};
-    is_aside_[block] = false;
   }
   void touch(std::uint32_t block) noexcept {
     if (used_.newest == block) return;
@@ -44,7 +51,6 @@ class RecencyList {
   void set_aside(std::uint32_t block) noexcept {
     remove(block);
     append(aside_, block);
-    is_aside_[block] = true;
   }
 
   std::uint32_t oldest_aside() const noexcept { return aside_.oldest; }
@@ -69,7 +75,6 @@ class RecencyList {
     bool listed() const noexcept { return older != kUnlisted; }
   };
   std::vector<Links> links_;
-  std::vector<bool> is_aside_;
   Ends used_;
   Ends aside_;
   std::uint32_t hand_ = kNone;

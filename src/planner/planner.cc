@@ -161,7 +161,9 @@ std::size_t Planner::carry_out(std::span<const Move> moves, bool drops_only) noe
 }
 
 void Planner::drop_or_demote(const Move& move, std::size_t* victims, std::size_t* handed) noexcept {
-  switch (protection_.may_leave(move.block, move.from, true)) {
+  const auto answer =
+      protection_.planning() ? protection_.may_leave(move.block, move.from, true) : Protection::Answer::kMay;
+  switch (answer) {
     case Protection::Answer::kMay:
       if (choose(move.block, move.from, &victims_[*victims])) ++*victims;
       return;

@@ -24,14 +24,12 @@ TierIndex Protection::last_tier() const noexcept {
 
 // --- what happens to blocks ---
 
-void Protection::observe(std::span<const Event> events) noexcept {
-  bool counts = any();
+void Protection::take_note(std::span<const Event> events) noexcept {
   for (const Event& event : events) {
-    if (event.retain_s != 0 && (event.kind == EventKind::kPublish || event.kind == EventKind::kRelease)) {
-      retention_.retain(event.block, event.priority, event.retain_s, event.time_ns);
-      counts = true;
-    }
-    if (counts) observe_one(event);
+    const bool wish =
+        event.retain_s != 0 && (event.kind == EventKind::kPublish || event.kind == EventKind::kRelease);
+    if (wish) retention_.retain(event.block, event.priority, event.retain_s, event.time_ns);
+    observe_one(event);
   }
 }
 

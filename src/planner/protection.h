@@ -39,7 +39,11 @@ class Protection {
   bool any() const noexcept { return shares_.any() || retention_.any() || pins_.any(); }
 
   // Each event that the policy hears.
-  void observe(std::span<const Event> events) noexcept;
+  void observe(std::span<const Event> events) noexcept {
+    std::uint32_t wishes = 0;
+    for (const Event& event : events) wishes |= event.retain_s;
+    if (wishes != 0 || any()) take_note(events);
+  }
 
   // A plan begins. `at_once`: only drops help.
   void begin(std::uint64_t now_ns, bool at_once) noexcept;
@@ -79,6 +83,7 @@ class Protection {
  private:
   std::uint32_t kept(BlockId block, std::uint32_t tiers) const noexcept;
   std::uint32_t kept_by_pin(BlockId block, std::uint32_t tiers) const noexcept;
+  void take_note(std::span<const Event> events) noexcept;
   void publish(const Event& event) noexcept;
   void observe_one(const Event& event) noexcept;
 

@@ -39,8 +39,9 @@ class SpaceView final : public View {
   // Of an id that no record has (a policy may follow a parent that is none): nothing anywhere.
   BlockState block(BlockId block) const noexcept override {
     if (block.value >= residency_.table().capacity()) return BlockState{};
+    if (!protection_.planning()) return residency_.state(block);
     BlockState state = residency_.state(block);
-    if (protection_.planning()) protection_.show(block, state);
+    protection_.show(block, state);
     return state;
   }
 

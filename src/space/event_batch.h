@@ -50,28 +50,21 @@ class EventBatch {
   EventBatch& operator=(const EventBatch&) = delete;
 
   void add(BlockId block) noexcept { add(block, common_.tier); }
-  void add(BlockId block, TierIndex tier) noexcept {
-    Event event = common_;
+  // `ranges`: those of the lease in which the block is number `i`.
+  void add(BlockId block, TierIndex tier, std::span<const RetainRange> ranges = {},
+           std::size_t i = 0) noexcept {
+    Event& event = events_[count_++];
+    event = common_;
     event.block = block;
     event.tier = tier;
-    add(event);
-  }
-  // Block `i` of a lease with these ranges.
-  void add(BlockId block, std::span<const RetainRange> ranges, std::size_t i) noexcept {
-    Event event = common_;
-    event.block = block;
-    apply(ranges, i, event);
-    add(event);
+    if (!ranges.empty()) apply(ranges, i, event);
+    ++size_;
+    if (count_ == events_.size()) flush();
   }
 
   std::uint64_t size() const noexcept { return size_; }
 
  private:
-  void add(const Event& event) noexcept {
-    events_[count_++] = event;
-    ++size_;
-    if (count_ == events_.size()) flush();
-  }
   void flush() noexcept {
     if (count_ != 0) planner_.record({events_.data(), count_});
     count_ = 0;

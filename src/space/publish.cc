@@ -93,7 +93,7 @@ Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t fi
     }
     residency_->slots(hold.tier).publish(entry.slot, entry.block);
     entry.kind = HoldEntry::Kind::kLeased;
-    news.add(entry.block, ranges, i);
+    news.add(entry.block, hold.tier, ranges, i);
   }
   let_parent_go();
   published_.fetch_add(news.size(), std::memory_order_relaxed);
