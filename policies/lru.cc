@@ -1,12 +1,15 @@
 // See lru.h.
 #include "policies/lru.h"
 
+#include <utility>
+
 #include "policies/ranked_policy.h"
 #include "policies/recency_list.h"
 
 namespace kelvin {
 namespace {
 
+constexpr std::uint32_t kLooks = 64;  // in a row at blocks that are kept, before the walk skips them
 constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
 
 class LruRanking {
@@ -48,22 +51,64 @@ class LruRanking {
   }
 
   void leave(const View& /*view*/, BlockId block) noexcept {
-    if (list_.contains(block.value)) list_.remove(block.value);
+    if (!list_.contains(block.value)) return;
+    step_over(block.value);
+    list_.remove(block.value);
   }
 
-  void begin(const Budget& /*budget*/) noexcept { walk_.begin(list_); }
-  std::uint32_t next() noexcept { return walk_.next(list_); }
-  void take(std::uint32_t /*block*/) noexcept {}
-  void spare(std::uint32_t block) noexcept { list_.touch(block); }  // nothing is more recent
+  void begin(const Budget& /*budget*/) noexcept {
+    walk_.begin(list_);
+    if (behind_kept_ == kNone) behind_kept_ = list_.oldest();
+    looks_ = kLooks;
+    skipped_ = skip_end_ = kNone;
+    before_ = true;
+  }
+  std::uint32_t next() noexcept {
+    std::uint32_t block = walk_.next(list_);
+    if (block == kNone && skipped_ != kNone) {  // nothing but what was skipped is left
+      walk_.go_to(std::exchange(skipped_, kNone), list_.newest());
+      block = walk_.next(list_);
+    }
+    if (block == behind_kept_) before_ = false;
+    return block == skip_end_ ? kNone : block;
+  }
+  void take(std::uint32_t /*block*/) noexcept { looks_ = kLooks; }
+  void spare(std::uint32_t block) noexcept { touch(block); }  // nothing is more recent
+  // Kept blocks may stand at the cold end for hours: after some of them in a row the walk skips those that
+  // were kept when they were last looked at.
+  void pass(std::uint32_t block) noexcept {
+    if (block == behind_kept_) behind_kept_ = list_.newer_than(block);
+    if (looks_ == 0 || --looks_ != 0 || !before_ || skip_end_ != kNone) return;
+    skipped_ = list_.newer_than(block);
+    skip_end_ = behind_kept_;
+    if (skipped_ == skip_end_) skipped_ = skip_end_ = kNone;
+    if (skipped_ != kNone) walk_.go_to(behind_kept_, list_.newest());
+  }
 
  private:
+  static constexpr std::uint32_t kNone = RecencyList::kNone;
+
   void touch(std::uint32_t block) noexcept {
-    if (list_.contains(block)) list_.touch(block);
+    if (!list_.contains(block)) return;
+    step_over(block);
+    list_.touch(block);
+  }
+  // A block leaves its place in the list.
+  void step_over(std::uint32_t block) noexcept {
+    for (std::uint32_t* at : {&behind_kept_, &skipped_, &skip_end_}) {
+      if (*at == block) *at = list_.newer_than(block);
+    }
   }
 
   RecencyLinks links_;
   RecencyList list_{links_};
   OldestFirst walk_;
+  std::uint32_t behind_kept_ = kNone;  // all that is older was kept when last looked at
+  // Of a walk. What it skipped reaches from `skipped_` to `skip_end_`, which is where it went on.
+  std::uint32_t skipped_ = kNone;
+  std::uint32_t skip_end_ = kNone;
+  std::uint32_t looks_ = 0;  // at further kept blocks in a row
+  bool before_ = true;       // it has not come to behind_kept_ yet
 };
 
 }  // namespace

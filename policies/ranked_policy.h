@@ -65,6 +65,8 @@ inline bool a_use_follows(const Event& arrival) noexcept {
 //
 //   void after_lease(const View&, BlockId parent);
 //       All blocks of a lease were used; `parent` comes before the first of them.
+//   void pass(std::uint32_t block);
+//       What next() named last is not in use, but has to be kept for now (BlockState::kept).
 //   bool worth(const View&, const BlockState&, TierIndex lower) const;
 //       False: drop the block rather than write it to `lower`.
 template <class Ranking>
@@ -180,6 +182,10 @@ class RankedPolicy : public Policy {
     std::uint32_t victim = own.branches ? own.branches->end_of(block) : block;
     while (wanted != 0 && !plan.full()) {
       const BlockState state = plan.view.block(BlockId(victim));
+      if ((state.kept >> tier.value & 1) != 0) {
+        if constexpr (requires { own.ranking->pass(block); }) own.ranking->pass(block);
+        return true;
+      }
       if ((state.leased >> tier.value & 1) != 0) {
         own.ranking->spare(block);
         return true;

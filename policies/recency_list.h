@@ -72,6 +72,11 @@ class OldestFirst {
     next_ = list.oldest();
     last_ = list.newest();
   }
+  // Goes on from `block` to `last`.
+  void go_to(std::uint32_t block, std::uint32_t last) noexcept {
+    next_ = block;
+    last_ = last;
+  }
   // The next block, kNone at the end. It may be removed or touched before the next call.
   std::uint32_t next(const RecencyList& list) noexcept {
     const std::uint32_t block = next_;

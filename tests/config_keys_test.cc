@@ -63,6 +63,7 @@ TEST(ConfigKeys, DefaultsAreThoseOfTheStructs) {
   expect_defaults(kTierKeys);
   expect_defaults(kPolicyKeys);
   expect_defaults(kMoverKeys);
+  expect_defaults(kTenantKeys);
 }
 
 TEST(ConfigKeys, WhatTheTableAllowsFitsTheMember) {
@@ -70,6 +71,7 @@ TEST(ConfigKeys, WhatTheTableAllowsFitsTheMember) {
   expect_ranges_fit(kTierKeys);
   expect_ranges_fit(kPolicyKeys);
   expect_ranges_fit(kMoverKeys);
+  expect_ranges_fit(kTenantKeys);
 }
 
 TEST(ConfigKeys, EachSetsAMemberOfItsOwn) {
@@ -77,6 +79,7 @@ TEST(ConfigKeys, EachSetsAMemberOfItsOwn) {
   expect_own_members(kTierKeys);
   expect_own_members(kPolicyKeys);
   expect_own_members(kMoverKeys);
+  expect_own_members(kTenantKeys);
 }
 
 TEST(ConfigKeys, CoverEveryMember) {
@@ -84,12 +87,14 @@ TEST(ConfigKeys, CoverEveryMember) {
   [[maybe_unused]] const auto [block_bytes, block_tokens, model, max_leases, ghosts, prefill, seed] =
       SpaceConfig();
   [[maybe_unused]] const auto [threads, queue, retries, offline, write_depth] = MoverConfig();
-  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, placement, load_latency,
-                               load_bandwidth, store_bandwidth, tier_options] = TierConfig();
+  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, placement, pin_share,
+                               load_latency, load_bandwidth, store_bandwidth, tier_options] = TierConfig();
+  [[maybe_unused]] const auto [tenant_name, salt, share] = TenantConfig();
   [[maybe_unused]] const auto [policy_name, learned, policy_options] = PolicyConfig();
   EXPECT_EQ(kSpaceKeys.size(), 7u);
   EXPECT_EQ(kMoverKeys.size(), 5u);
-  EXPECT_EQ(kTierKeys.size(), 9u) << "all but the options";
+  EXPECT_EQ(kTierKeys.size(), 10u) << "all but the options";
+  EXPECT_EQ(kTenantKeys.size(), 3u);
   EXPECT_EQ(kPolicyKeys.size(), 2u) << "all but the options";
 }
 

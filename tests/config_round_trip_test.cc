@@ -37,6 +37,10 @@ class Maker {
     config.policy = {std::string(policy.name), text(), options(policy.options)};
     config.mover = {narrow(0, 1), narrow(16, 1 << 20), narrow(0, 100), narrow(1, 1'000'000),
                     narrow(1, 65536)};
+    const std::uint64_t tenants = between(0, 3);
+    for (std::uint64_t i = 0; i < tenants; ++i) {
+      config.tenants.push_back({fmt::format("tenant-{}", i), fmt::format("{} {}", i, text()), real(0, 0.33)});
+    }
     return config;
   }
 
@@ -72,6 +76,7 @@ class Maker {
     tier.free_ahead = share();
     tier.write_budget = heads() ? 0 : between(1, 1'000'000'000'000);
     tier.placement = heads() ? "keep" : "exclusive";
+    tier.pin_share = heads() ? static_cast<double>(between(0, 100)) / 100.0 : real(0, 1);
     tier.load_latency_ns = between(0, 1'000'000'000);
     tier.load_bandwidth = between(0, 1'000'000'000'000);
     tier.store_bandwidth = between(0, 1'000'000'000'000);
@@ -147,6 +152,7 @@ capacity = "8GiB"
 free_ahead = "2%"
 write_budget = "0B"
 placement = "keep"
+pin_share = "10%"
 load_latency = "0ns"
 load_bandwidth = "0B"
 store_bandwidth = "0B"

@@ -156,7 +156,7 @@ TEST(Config, AnUnknownKeyIsToldTheNearestKnownOne) {
       mistake(kDram + "huge_page = \"thp\"\n"),
       StartsWith(
           "k.toml:5:1: tier 'dram': unknown key 'huge_page'; did you mean 'huge_pages'? Known: name, kind, "
-          "capacity, free_ahead, write_budget, placement, "
+          "capacity, free_ahead, write_budget, placement, pin_share, "
           "load_latency, load_bandwidth, store_bandwidth, huge_pages"));
   EXPECT_THAT(mistake(kDram + "[policy]\nnane = \"lru\"\n"),
               StartsWith("k.toml:6:1: policy 'heat': unknown key 'nane'; did you mean 'name'?"));
@@ -176,9 +176,11 @@ TEST(Config, AKeyOfAnotherSectionIsToldWhereItBelongs) {
 
 TEST(Config, AnUnknownSectionIsToldTheNearest) {
   EXPECT_EQ(mistake("[spce]\n" + kDram),
-            "k.toml:1:2: unknown section 'spce'; did you mean 'space'? Known: space, tier, policy, mover");
+            "k.toml:1:2: unknown section 'spce'; did you mean 'space'? Known: space, tier, policy, mover, "
+            "tenant");
   EXPECT_EQ(mistake("[[tiers]]\nx = 1\n" + kDram),
-            "k.toml:1:1: unknown section 'tiers'; did you mean 'tier'? Known: space, tier, policy, mover");
+            "k.toml:1:1: unknown section 'tiers'; did you mean 'tier'? Known: space, tier, policy, mover, "
+            "tenant");
 }
 
 TEST(Config, BracketsOfTheWrongNumberAreToldTheRightOnes) {

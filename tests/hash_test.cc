@@ -115,6 +115,12 @@ TEST(Hash, NoSaltOrLayoutEverSharesAKeyWithAnother) {
   EXPECT_EQ(all.size(), count);
 }
 
+TEST(Hash, TenantsHaveIdsThatAreNeverZero) {
+  EXPECT_EQ(tenant_id("tenant-a"), 0x635c5bebe6e5f781U);
+  EXPECT_EQ(tenant_id(""), 0x2d06800538d394c2U);
+  EXPECT_EQ(tenant_id(std::string_view()), tenant_id(""));
+}
+
 TEST(Hash, AnEmptySaltMayHaveNoAddress) {
   EXPECT_EQ(root_key(std::string_view(), kUnnamed), root_key("", kUnnamed));
 }

@@ -148,7 +148,7 @@ class HeatWorld final : public View {
       events[i].finish = hints.finish;
       events[i].priority = hints.priority;
       events[i].output_tokens = hints.output_tokens;
-      events[i].retain_s = static_cast<std::uint32_t>(hints.retain_for.count());
+      events[i].retain_s = static_cast<std::uint32_t>(hints.retain_for.count()) & Event::kMostRetainS;
     }
     policy->observe(*this, events);
   }

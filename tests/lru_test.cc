@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "policy_fixture.h"
 
 namespace kelvin::testing {
@@ -255,6 +257,46 @@ TEST_F(Lru, AtOnceItDoesNotLookAtEverything) {
   view_.looks = 0;
   EXPECT_TRUE(plan(128, true, false).empty());
   EXPECT_LT(view_.looks, 1000u) << "a caller waits";
+}
+
+// --- what plans may not take ---
+
+TEST_F(Lru, WhatIsKeptStandsAsideAndKeepsItsOrder) {
+  begin(1);
+  publish({1, 2, 3, 4, 5, 6}, 0);
+  for (const std::uint32_t block : {1u, 2u, 4u}) state(block).kept = state(block).leased = 1;
+  EXPECT_EQ(victims(1), (Ids{3}));
+  leave({3}, 0);
+  EXPECT_EQ(victims(1), (Ids{5}));
+  for (const std::uint32_t block : {1u, 2u, 4u}) state(block).kept = state(block).leased = 0;
+  EXPECT_EQ(victims(9), (Ids{1, 2, 4, 5, 6})) << "older than those that were not kept";
+}
+
+TEST_F(Lru, WhatIsKeptAndUsedIsAsRecentAsAnyOther) {
+  begin(1);
+  publish({1, 2, 3}, 0);
+  state(1).kept = state(1).leased = 1;
+  EXPECT_EQ(victims(1), (Ids{2}));
+  state(1).kept = state(1).leased = 0;
+  release({1}, 0);
+  EXPECT_EQ(victims(9), (Ids{2, 3, 1}));
+}
+
+TEST_F(Lru, DoesNotLookAtAllThatIsKeptTimeAndAgain) {
+  begin(1);
+  Ids all(5000);
+  std::iota(all.begin(), all.end(), 0u);
+  publish(all, 0);
+  for (const std::uint32_t block : all) state(block).kept = state(block).leased = 1;
+  publish({5000, 5001}, 0);
+  EXPECT_EQ(victims(1), (Ids{5000}));
+  leave({5000}, 0);
+  view_.looks = 0;
+  EXPECT_EQ(victims(1), (Ids{5001}));
+  EXPECT_LT(view_.looks, 200u);
+  leave({5001}, 0);
+  state(2500).kept = state(2500).leased = 0;
+  EXPECT_EQ(victims(1), (Ids{2500})) << "nothing else can go";
 }
 
 // --- the engine's slots ---

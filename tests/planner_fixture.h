@@ -93,6 +93,7 @@ class PlannerFixture : public ::testing::Test {
     policy_ = policy.get();
     planner_ = std::make_unique<Planner>(Planner::Parts{*residency_, *journal_, sink_, clock_, clock_,
                                                         *topology_, std::move(policy), free_ahead});
+    EXPECT_TRUE(planner_->open({}).ok());
   }
 
   std::vector<EventKind> kinds_seen() {

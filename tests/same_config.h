@@ -22,8 +22,9 @@ inline bool same_space(const SpaceConfig& a, const SpaceConfig& b) {
 inline bool same_tier(const TierConfig& a, const TierConfig& b) {
   return a.name == b.name && a.kind == b.kind && a.capacity_bytes == b.capacity_bytes &&
          a.free_ahead == b.free_ahead && a.write_budget == b.write_budget && a.placement == b.placement &&
-         a.load_latency_ns == b.load_latency_ns && a.load_bandwidth == b.load_bandwidth &&
-         a.store_bandwidth == b.store_bandwidth && same_options(a.options, b.options);
+         a.pin_share == b.pin_share && a.load_latency_ns == b.load_latency_ns &&
+         a.load_bandwidth == b.load_bandwidth && a.store_bandwidth == b.store_bandwidth &&
+         same_options(a.options, b.options);
 }
 
 inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {
@@ -31,10 +32,14 @@ inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {
          a.offline_after == b.offline_after && a.write_depth == b.write_depth;
 }
 
+inline bool same_tenant(const TenantConfig& a, const TenantConfig& b) {
+  return a.name == b.name && a.salt == b.salt && a.share == b.share;
+}
+
 inline bool same_config(const Config& a, const Config& b) {
   return same_space(a.space, b.space) && std::ranges::equal(a.tiers, b.tiers, same_tier) &&
          a.policy.name == b.policy.name && a.policy.learned == b.policy.learned && same_options(a.policy.options, b.policy.options) &&
-         same_mover(a.mover, b.mover);
+         same_mover(a.mover, b.mover) && std::ranges::equal(a.tenants, b.tenants, same_tenant);
 }
 
 }  // namespace kelvin

@@ -196,6 +196,43 @@ TEST_F(SimTest, RefusesATierWhoseSizeItCannotKnow) {
   EXPECT_NE(why.find("capacity"), std::string::npos) << why;
 }
 
+// Two traces, the second of which never asks for a block twice.
+TEST_F(SimTest, ATenantsScanTakesNoneOfAnothersShare) {
+  const std::string scan = path_ + ".scan";
+  {
+    std::ofstream out(scan, std::ios::binary);
+    for (std::uint64_t i = 0; i < 2'000; ++i) {
+      Request request;
+      request.timestamp_ms = i * 100;
+      request.input_tokens = 10 * 512;
+      for (std::uint64_t block = 0; block < 10; ++block) request.hash_ids.push_back(i * 10 + block);
+      std::string line;
+      append_request(request, line);
+      out << line;
+    }
+  }
+  Config config = config_of(2'000, 0);
+  TraceSetOptions options;
+  options.layout = make_layout(config.space.model, config.space.block_bytes, config.space.block_tokens);
+  std::string why;
+  const auto both = load_traces({path_, scan}, options, &why);
+  ASSERT_TRUE(both.ok()) << why;
+  std::remove(scan.c_str());
+  const auto hits_of = [&](double share) {
+    config.tenants = {{"chat", trace_salt(0, path_), share}, {"scan", trace_salt(1, scan), 0}};
+    const auto result = simulate(*both, config, {}, &why);
+    EXPECT_TRUE(result.ok()) << why;
+    EXPECT_EQ(result->tenants.size(), 2u) << "there are no others";
+    EXPECT_EQ(result->tenants[0].referenced + result->tenants[1].referenced, result->referenced);
+    EXPECT_EQ(result->tenants[0].hit + result->tenants[1].hit, result->hit);
+    EXPECT_EQ(result->tenants[1].hit, 0u);
+    return result->tenants[0].hit;
+  };
+  const std::uint64_t alone = sim(config_of(1'800, 0)).hit;
+  EXPECT_LT(hits_of(0), alone);
+  EXPECT_GE(hits_of(0.9), alone);
+}
+
 // --- the bound ---
 
 TraceSet hand_made(const std::vector<std::vector<std::uint32_t>>& requests) {

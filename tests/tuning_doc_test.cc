@@ -47,6 +47,7 @@ Rows expected() {
   add_common(rows, "## `[[tier]]`", kTierKeys);
   add_common(rows, "## `[policy]`", kPolicyKeys);
   add_common(rows, "## `[mover]`", kMoverKeys);
+  add_common(rows, "## `[[tenant]]`", kTenantKeys);
   for (const TierFactory* factory : tier_factories()) {
     add_own(rows, fmt::format("### `kind = \"{}\"`", factory->kind), factory->options);
   }

@@ -54,8 +54,22 @@ struct Hints {
   std::uint64_t session = 0;        // the conversation, 0 = unknown
   std::uint32_t output_tokens = 0;  // length of the answer, known at release
   FinishReason finish = FinishReason::kUnknown;
-  std::uint8_t priority = 50;          // 0 = first to go, 100 = last to go
-  std::chrono::seconds retain_for{0};  // keep at this priority for so long; 0 = as the policy likes
+  std::uint8_t priority = 50;  // 0 = first to go, 100 = last to go
+  // Retention, at publish and release: so long from then on the blocks go from a tier after all that are not
+  // retained, and after those retained at a lower priority. To the second, never shorter; at most 48 days. A
+  // later wish prolongs and raises it. 0 = none: the policy weighs the priority as it likes.
+  std::chrono::seconds retain_for{0};
+  // Whose blocks these are, at publish: tenant_id(salt), see hash.h. Counts where the config lists that
+  // tenant. 0 = as the block before them.
+  std::uint64_t tenant = 0;
+};
+
+// What is wished for a run of the blocks of one lease, instead of what Hints say of the whole.
+struct RetainRange {
+  std::uint32_t first = 0;   // in the lease
+  std::uint32_t blocks = 0;  // as far as the lease has them
+  std::uint8_t priority = 50;
+  std::chrono::seconds retain_for{0};
 };
 
 }  // namespace kelvin

@@ -95,12 +95,24 @@ struct TierConfig {
   // What a promotion out of this tier leaves here: "keep" = the copy stays, so that evicting the block above
   // costs no second write; "exclusive" = the copy goes, so that the tiers hold more blocks together.
   std::string placement = "keep";
+  // Most of its slots that pins may take (Space::pin): kFull beyond. What is pinned makes no room for others.
+  double pin_share = 0.1;
   // What is known of its links beforehand: estimates until they have been measured, and the speeds that a
   // simulation takes for real. 0 = what the link says of itself.
   std::uint64_t load_latency_ns = 0;  // of one block toward tier 0
   std::uint64_t load_bandwidth = 0;   // bytes a second
   std::uint64_t store_bandwidth = 0;  // bytes a second; 0 = load_bandwidth
   std::vector<Option> options;        // keys of this kind
+};
+
+// Whom blocks belong to, as told by Hints::tenant.
+struct TenantConfig {
+  std::string name;  // for statistics: the salt may be a secret
+  std::string salt;  // of its keys
+  // Of each tier, but for the slots kept free ahead. While the tenant has no more copies in a tier, nothing
+  // goes there for somebody else's sake. What it leaves unused others may fill. All shares together: 1 at
+  // most.
+  double share = 0;
 };
 
 struct PolicyConfig {
@@ -124,6 +136,7 @@ struct Config {
   std::vector<TierConfig> tiers;  // in order of distance from compute
   PolicyConfig policy;
   MoverConfig mover;
+  std::vector<TenantConfig> tenants;  // all others share what is left
 };
 
 // Parses TOML. `name` stands for the text in messages ("kelvin.toml"). Every mistake is an error: unknown

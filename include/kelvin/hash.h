@@ -27,6 +27,9 @@ struct Layout {
 
 Layout make_layout(std::string_view model, std::uint64_t block_bytes, std::uint32_t block_tokens) noexcept;
 
+// What a tenant is called in Hints and AllocateOptions: XXH3_64(salt, seed = 0), never 0.
+std::uint64_t tenant_id(std::string_view salt) noexcept;
+
 // The parent of every first block of one tenant (`salt`) and layout.
 BlockKey root_key(std::string_view salt, Layout layout) noexcept;
 

@@ -19,6 +19,8 @@
 
 namespace kelvin {
 
+inline constexpr std::size_t kMaxTenants = 1023;  // in one config: Event::tenant counts so far
+
 enum class EventKind : std::uint8_t {
   kHit,      // a request found the block; `tier` = the nearest tier that held a copy
   kPublish,  // a new block was made; `tier` = where its first copy is
@@ -41,7 +43,10 @@ struct Event {
   std::uint64_t time_ns = 0;        // the space's clock
   std::uint64_t session = 0;        // Hints::session
   std::uint32_t output_tokens = 0;  // Hints::output_tokens: kRelease
-  std::uint32_t retain_s = 0;       // Hints::retain_for: kPublish, kRelease
+  std::uint32_t retain_s : 22 = 0;  // Hints::retain_for: kPublish, kRelease
+  std::uint32_t tenant : 10 = 0;  // place of Hints::tenant in the config, from 1 on; 0 = not there: kPublish
+
+  static constexpr std::uint32_t kMostRetainS = (1u << 22) - 1;  // 48 days
 };
 static_assert(sizeof(Event) == 32);
 
@@ -61,7 +66,10 @@ struct BlockState {
   std::uint32_t depth = 0;     // blocks before it in its prefix
   std::uint32_t children = 0;  // known blocks whose parent it is
   std::uint32_t tiers = 0;     // bit t: a readable copy in tier t
-  std::uint32_t leased = 0;    // bit t: that copy is leased or moving: it cannot be dropped now
+  std::uint32_t leased = 0;    // bit t: that copy is leased, moving or kept: it cannot be dropped now
+  // Bit t: nobody holds that copy, but this plan may not take it: pinned, retained, or in its tenant's share.
+  // Set while planning only, and then in `leased` too. It may last: no reason to count the block as used.
+  std::uint32_t kept = 0;
 };
 
 // What a policy may look at. Valid during one call of observe or plan.

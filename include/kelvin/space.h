@@ -11,9 +11,9 @@
 //   fresh->release(hints);  prefix.release(hints);                 // kept, warm, until the policy says
 //   otherwise
 //
-// Thread contract: match, acquire, allocate, publish, drop, reclaim, expect and stats may be called from any
-// thread at any time. A Lease or Ticket object belongs to one thread at a time. poll() is called by one
-// thread at a time, and only where mover.threads = 0.
+// Thread contract: match, acquire, allocate, publish, drop, reclaim, pin, unpin, expect and stats may be
+// called from any thread at any time. A Lease or Ticket object belongs to one thread at a time. poll() is
+// called by one thread at a time, and only where mover.threads = 0.
 //
 // Ownership: a Lease or Ticket may outlive its Space: the memory under it stays until the last one is gone,
 // and its calls then answer kUnavailable, but for release, which works.
@@ -72,7 +72,9 @@ class Lease {
   Address address(std::size_t i, std::uint32_t segment = 0) const noexcept;
 
   // Ends the lease; published blocks stay, unpublished slots are free again. kMisuse if already released.
-  Status release(const Hints& hints = {}) noexcept;
+  // `ranges`: wishes for runs of its blocks, instead of those that publish was given; where ranges overlap
+  // the last one counts, and blocks in none are kept as `hints` say. Copied.
+  Status release(const Hints& hints = {}, std::span<const RetainRange> ranges = {}) noexcept;
 
  private:
   friend class Space;
@@ -136,7 +138,9 @@ struct AllocateOptions {
   // it holds worth less than what they would push out, and the engine does not keep them. None granted:
   // kFull.
   std::span<const BlockKey> chain;
-  Hints hints;  // of the request that made the blocks, as far as known
+  // Of the request that makes the blocks, as far as known. A tenant at its share finds room among its own
+  // blocks, and among those of others, only if it is told here.
+  Hints hints;
   // Adopted tiers: the engine's slots, which must be free. As many as asked for.
   std::span<const Slot> slots;
 };
@@ -156,6 +160,14 @@ struct TierStats {
   bool online = true;
 };
 
+// What a tenant has; the first one stands for all that the config does not list.
+struct TenantStats {
+  std::string name;                               // as in the config; "" for the first
+  std::uint64_t hits = 0;                         // blocks acquired
+  std::array<std::uint32_t, kMaxTiers> blocks{};  // copies, by tier
+  std::array<std::uint32_t, kMaxTiers> share{};   // of these, as many are guarded against other tenants
+};
+
 struct LinkStats {
   std::string name;  // "dram>nvme"
   std::uint64_t copies = 0, bytes = 0, failures = 0, retries = 0, corrupt = 0, in_flight = 0;
@@ -166,10 +178,12 @@ struct LinkStats {
 struct Stats {
   std::vector<TierStats> tiers;
   std::vector<LinkStats> links;
+  std::vector<TenantStats> tenants;  // empty where the config lists none
   std::uint64_t blocks = 0;          // known to the table, with or without a copy
   std::uint64_t block_capacity = 0;  // records in the table
   std::uint64_t table_bytes = 0;     // memory of table and slot words
   std::uint64_t published = 0, duplicates = 0, load_failures = 0, moves_refused = 0;
+  std::uint32_t pinned = 0;           // blocks pinned, see Space::pin
   std::uint32_t leases = 0;           // leases and tickets alive
   std::uint64_t oldest_lease_ns = 0;  // its age
   std::string learned;  // of policy.learned: "loaded", or "fresh: " and why; empty: none is configured
@@ -234,12 +248,25 @@ class Space {
   // root, chain.size() == first + lease.size(). The bytes must be complete and are never written again.
   // Where a key is known already in this tier, the lease moves to the block that is there and the slot is
   // freed: read slot(i) afresh. kMisuse: not a lease of unpublished slots of this space. kFull: no records
-  // left; the slots not published stay writable and go free on release.
-  Status publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first,
-                 const Hints& hints = {}) noexcept;
+  // left; the slots not published stay writable and go free on release. `ranges`: as in Lease::release, and
+  // they hold from the release on as well, for blocks that were known already too.
+  Status publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first, const Hints& hints = {},
+                 std::span<const RetainRange> ranges = {}) noexcept;
 
-  // Drops the copies of these blocks in `tier` (all tiers: kNoTier). Those leased or moving stay: kBusy.
-  // Unknown keys are no error.
+  // Pins blocks for so long, to the second and never shorter; all of them or none. With a tier: their copies
+  // there stay there. Without: the blocks are not forgotten; a last copy may be demoted, never dropped. Pins
+  // end by themselves, with unpin, with reclaim, and where a fault takes the copy. A further pin of a block
+  // prolongs it and decides the tier anew. A prefix is of use only if all of it is pinned.
+  // kNotFound: one is not known, or has no copy there. kFull: the tier's pin_share; pins without a tier count
+  // in the last tier that is no adopted one. kInvalid: no such tier, an adopted one, or no time.
+  // Takes the planner's lock and allocates: not for the hot path.
+  Status pin(std::span<const BlockKey> keys, std::chrono::seconds duration,
+             TierIndex tier = kNoTier) noexcept;
+  // Ends the pins of these blocks, whoever made them. Unknown and unpinned ones are no error.
+  Status unpin(std::span<const BlockKey> keys) noexcept;
+
+  // Drops the copies of these blocks in `tier` (all tiers: kNoTier). Those leased, pinned or moving stay:
+  // kBusy. Unknown keys are no error.
   Status drop(std::span<const BlockKey> keys, TierIndex tier = kNoTier) noexcept;
 
   // Adopted tiers: the engine takes slots back to write into them; the copies there are forgotten.

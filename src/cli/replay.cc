@@ -36,14 +36,6 @@ std::uint64_t ns_since(WallClock::time_point start) {
   return static_cast<std::uint64_t>(ns);
 }
 
-Hints hints_of(const Request& request, const BlockKey& root) {
-  Hints hints;
-  if (request.session) hints.session = hint_session(*request.session, root);
-  hints.output_tokens = request.output_tokens;
-  hints.finish = request.finish;
-  return hints;
-}
-
 Status failed(Status status, std::string_view what, std::string* why) {
   *why = fmt::format("{}: {}", what, status.message());
   return status;
@@ -69,14 +61,25 @@ Result<std::unique_ptr<Replay>> Replay::open(const Config& config, const ReplayO
         info == nullptr ? "" : info->name);
     return Status(Code::kUnsupported, "starting a replay");
   }
-  return std::unique_ptr<Replay>(new Replay(std::move(time), std::move(*space), options));
+  return std::unique_ptr<Replay>(new Replay(std::move(time), std::move(*space), config, options));
 }
 
-Replay::Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const ReplayOptions& options)
+Replay::Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const Config& config,
+               const ReplayOptions& options)
     : options_(options),
       time_(std::move(time)),
       space_(std::move(space)),
-      block_bytes_(space_->tier_info(kCompute)->slot_bytes) {}
+      block_bytes_(space_->tier_info(kCompute)->slot_bytes),
+      tenants_(config) {}
+
+Hints Replay::hints_of(const Request& request, const BlockKey& root) const {
+  Hints hints;
+  if (request.session) hints.session = hint_session(*request.session, root);
+  hints.output_tokens = request.output_tokens;
+  hints.finish = request.finish;
+  hints.tenant = tenant_;
+  return hints;
+}
 
 bool Replay::ended() const noexcept {
   return result_.stopped || (options_.limit > 0 && result_.requests >= options_.limit);
@@ -84,6 +87,7 @@ bool Replay::ended() const noexcept {
 
 Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progress, std::string* why) {
   const BlockKey root = root_key(salt, space_->layout());
+  tenant_ = tenant_id(salt);
   const auto start = WallClock::now();
   const std::uint64_t start_ns = time_->load(std::memory_order_relaxed);
   std::optional<std::uint64_t> first_ms;
@@ -131,6 +135,7 @@ Status Replay::serve(const Request& request, const BlockKey& root, std::string* 
   ++result_.requests;
   result_.referenced += chain_.size();
   result_.hit += had;
+  tenants_.add(tenant_, chain_.size(), had);
 
   // Deepest blocks first: a policy sees the order, and a prefix must outlive what stands on it.
   if (fresh) {
@@ -256,6 +261,7 @@ const ReplayResult& Replay::finish() {
   // What has not settled by then only makes the statistics a moment old.
   static_cast<void>(space_->settle(kSettle));
   result_.stats = space_->stats();
+  result_.tenants = tenants_.all();
   return result_;
 }
 

@@ -18,6 +18,7 @@
 
 #include "cli/latency.h"
 #include "cli/progress.h"
+#include "cli/tenants.h"
 #include "cli/trace.h"
 #include "kelvin/config.h"
 #include "kelvin/space.h"
@@ -44,7 +45,8 @@ struct ReplayResult {
   Histogram match_ns, acquire_ns, publish_ns;  // one call a request; acquire: until its ticket is done
   double seconds = 0;                          // in replaying requests
   bool stopped = false;                        // by an interrupt
-  Stats stats;                                 // of the space, at the end
+  std::vector<TenantCount> tenants;
+  Stats stats;  // of the space, at the end
 };
 
 class Replay {
@@ -66,10 +68,12 @@ class Replay {
  private:
   using TraceTime = std::atomic<std::uint64_t>;  // nanoseconds
 
-  Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const ReplayOptions& options);
+  Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, const Config& config,
+         const ReplayOptions& options);
 
   void pass_time(std::uint64_t until_ns) noexcept;
   Status serve(const Request& request, const BlockKey& root, std::string* why);
+  Hints hints_of(const Request& request, const BlockKey& root) const;
   void name_keys(const Request& request, const BlockKey& root);
   Status acquire(const Hints& hints, Lease& prefix, std::string* why);
   void verify(const Lease& prefix);
@@ -82,6 +86,8 @@ class Replay {
   const std::unique_ptr<Space> space_;
   const std::uint64_t block_bytes_;
   std::vector<BlockKey> chain_;
+  std::uint64_t tenant_ = 0;  // of the trace at hand
+  TenantCounts tenants_;
   ReplayResult result_;
   std::uint64_t traces_done_ = 0;
 };

@@ -62,6 +62,7 @@ std::string report_table(const ReplayResult& result, bool verified) {
   }
   tiers(result, out);
   links(result, out);
+  append_tenants(result.tenants, out);
   fmt::format_to(to, "\n{:<16}{:>12}{:>14}{:>14}{:>14}\n", "latency", "calls", "p50 us", "p99 us", "max us");
   latency_row("match", result.match_ns, out);
   latency_row("acquire", result.acquire_ns, out);
@@ -85,7 +86,7 @@ std::string report_json(const ReplayResult& result, const Config& config) {
   for (const TierStats& tier : result.stats.tiers) hits[tier.name] = tier.hits;
   Json moved = Json::object();
   for (const LinkStats& link : result.stats.links) moved[link.name] = link.bytes;
-  const Json report = {
+  Json report = {
       {"requests", result.requests},
       {"blocks", {{"referenced", result.referenced}, {"hit", result.hit}, {"published", result.published}}},
       {"hit_ratio", share(result.hit, result.referenced)},
@@ -100,6 +101,8 @@ std::string report_json(const ReplayResult& result, const Config& config) {
       {"seconds", result.seconds},
       {"config", to_toml(config)},
   };
+  for (const TenantCount& tenant : result.tenants)
+    report["tenants"][tenant.name] = {{"referenced", tenant.referenced}, {"hit", tenant.hit}};
   return report.dump(2) + "\n";
 }
 

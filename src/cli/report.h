@@ -1,7 +1,7 @@
 // What a replay says at its end: a table for a person, JSON for a program.
 //
 // JSON keys, fixed (docs/formats.md): requests, blocks.{referenced,hit,published}, hit_ratio,
-// hits_by_tier{tier}, bytes_moved{"from>to"}, verify.{checked,corrupt},
+// hits_by_tier{tier}, bytes_moved{"from>to"}, tenants{name}.{referenced,hit}, verify.{checked,corrupt},
 // latency_us.{match,acquire,publish}.{p50,p99,max}, load_failures, seconds, config (TOML).
 //
 // Thread contract: pure functions.

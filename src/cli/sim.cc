@@ -37,7 +37,7 @@ std::uint64_t step_of(const Config& config) {
 class Simulation {
  public:
   Simulation(const TraceSet& traces, const Config& config, const SimOptions& options)
-      : traces_(traces), config_(config), options_(options), step_ns_(step_of(config)) {}
+      : traces_(traces), config_(config), options_(options), step_ns_(step_of(config)), tenants_(config) {}
 
   Status open(std::string* why) {
     auto sim = simulated(config_, why);
@@ -142,11 +142,17 @@ class Simulation {
     for (const std::uint32_t block : traces_.blocks_of(request)) chain_.push_back(traces_.keys[block]);
   }
 
-  static Hints hints_of(const TracedRequest& request) {
+  // 0: traces that were not read from files have no tenants.
+  std::uint64_t tenant_of(const TracedRequest& request) const {
+    return request.trace < traces_.tenants.size() ? traces_.tenants[request.trace] : 0;
+  }
+
+  Hints hints_of(const TracedRequest& request) const {
     Hints hints;
     hints.session = request.session;
     hints.output_tokens = request.output_tokens;
     hints.finish = request.finish;
+    hints.tenant = tenant_of(request);
     return hints;
   }
 
@@ -223,6 +229,7 @@ class Simulation {
     ++result_.requests;
     result_.referenced += chain_.size();
     result_.hit += had;
+    tenants_.add(tenant_of(request), chain_.size(), had);
     result_.published += published;
     result_.unpublished += chain_.size() - had - published;
     const std::uint64_t wait = now_ns_ - std::min(now_ns_, request.time_ns);
@@ -238,6 +245,7 @@ class Simulation {
 
   void finish() {
     result_.stats = space_->stats();
+    result_.tenants = tenants_.all();
     for (const LinkStats& link : result_.stats.links) {
       const auto place = [&](std::string_view name) {
         return std::ranges::find(config_.tiers, name, &TierConfig::name) - config_.tiers.begin();
@@ -263,6 +271,7 @@ class Simulation {
   std::unique_ptr<Space> space_;
   std::vector<Active> active_;  // in order of arrival
   std::vector<BlockKey> chain_;
+  TenantCounts tenants_;
   SimResult result_;
 };
 

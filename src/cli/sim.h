@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cli/latency.h"
+#include "cli/tenants.h"
 #include "cli/trace_set.h"
 #include "kelvin/config.h"
 #include "kelvin/space.h"
@@ -42,6 +43,7 @@ struct SimResult {
   double saved_seconds = 0;                 // not computing what was found
   Histogram ttft_ns;
   std::vector<SimSample> samples;
+  std::vector<TenantCount> tenants;
   double virtual_seconds = 0;
   double seconds = 0;  // of real time
   Stats stats;         // of the simulated space at the end: blocks count kSimBlockBytes

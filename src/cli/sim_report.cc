@@ -50,7 +50,7 @@ Json json_of(const SimResult& result, const SimReport& report) {
   for (std::size_t t = 0; t < report.speeds.size(); ++t) hits[report.speeds[t].tier] = result.hits_by_tier[t];
   Json moved = Json::object();
   for (const LinkStats& link : result.stats.links) moved[link.name] = link.copies * report.block_bytes;
-  return {
+  Json json = {
       {"policy", result.policy},
       {"requests", result.requests},
       {"blocks", {{"referenced", result.referenced}, {"hit", result.hit}, {"published", result.published}}},
@@ -67,6 +67,9 @@ Json json_of(const SimResult& result, const SimReport& report) {
       {"seconds", result.seconds},
       {"references_per_second", references_a_second(result)},
   };
+  for (const TenantCount& tenant : result.tenants)
+    json["tenants"][tenant.name] = {{"referenced", tenant.referenced}, {"hit", tenant.hit}};
+  return json;
 }
 
 }  // namespace
@@ -95,6 +98,7 @@ std::string sim_table(const SimReport& report) {
     fmt::format_to(to, "{:<12}{:>9.2f}   the most that {} blocks of {} could hit\n", "MIN",
                    100 * share(bound.hit, own.referenced), bound.slots, bound.tiers);
   }
+  append_tenants(own.tenants, out);
   if (report.unaided_wait_ns) {
     fmt::format_to(
         to, "\n{:.1f} % of {:.1f} s of loading were hidden by bringing blocks near ahead of their need\n",

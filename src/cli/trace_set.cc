@@ -25,6 +25,7 @@ void add(const Request& request, const BlockKey& root, Numbers& numbers, TraceSe
   traced.input_tokens = request.input_tokens;
   traced.output_tokens = request.output_tokens;
   traced.finish = request.finish;
+  traced.trace = static_cast<std::uint16_t>(set.tenants.size() - 1);
   BlockKey parent = root;
   for (const std::uint64_t id : request.hash_ids) {
     const std::array<std::uint32_t, 2> tokens = {static_cast<std::uint32_t>(id),
@@ -71,10 +72,16 @@ Result<TraceSet> load_traces(const std::vector<std::string>& paths, const TraceS
                              std::string* why) try {
   TraceSet set;
   Numbers numbers;
+  if (paths.size() > kMostTraces) {
+    *why = fmt::format("{} traces are too many: give at most {}", paths.size(), kMostTraces);
+    return Status(Code::kInvalid, "loading traces");
+  }
   for (std::size_t i = 0; i < paths.size(); ++i) {
     auto reader = TraceReader::open(paths[i], why);
     if (!reader.ok()) return reader.status();
-    const BlockKey root = root_key(trace_salt(i, paths[i]), options.layout);
+    const std::string salt = trace_salt(i, paths[i]);
+    const BlockKey root = root_key(salt, options.layout);
+    set.tenants.push_back(tenant_id(salt));
     const Status status = load_one(**reader, root, options.limit, numbers, set, why);
     if (!status.ok()) return status;
   }

@@ -10,6 +10,8 @@
 #include "config/suggest.h"
 #include "config/units.h"
 #include "kelvin/block.h"
+#include "kelvin/hash.h"
+#include "kelvin/policy.h"
 #include "registry.h"
 
 namespace kelvin::config {
@@ -24,8 +26,19 @@ bool fit_for_name(char c) {
          c == '.';
 }
 
-TierPlaces places_of(std::span<const TierPlaces> places, std::size_t index) {
-  return index < places.size() ? places[index] : TierPlaces{};
+template <class Places>
+Places places_of(std::span<const Places> places, std::size_t index) {
+  return index < places.size() ? places[index] : Places{};
+}
+
+std::string in_line(Place place) {
+  return place.line == 0 ? std::string() : fmt::format(" in line {}", place.line);
+}
+
+void check_name(std::string_view name, const std::string& what, Place place, Problems& problems) {
+  if (std::ranges::all_of(name, fit_for_name) && name.size() <= kNameBytes) return;
+  problems.add(place, fmt::format("{}: a name is of letters, digits, '_', '-' and '.', at most {} of them",
+                                  what, kNameBytes));
 }
 
 void check_count(const Config& config, std::span<const TierPlaces> places, Problems& problems) {
@@ -78,17 +91,72 @@ void check_names(std::span<const TierConfig> tiers, std::span<const TierPlaces> 
     if (name.empty()) continue;
     const Place place = places_of(places, i).name;
     const std::string what = tier_words(name, i);
-    if (!std::ranges::all_of(name, fit_for_name) || name.size() > kNameBytes) {
-      problems.add(place,
-                   fmt::format("{}: a name is of letters, digits, '_', '-' and '.', at most {} of them", what,
-                               kNameBytes));
-    }
+    check_name(name, what, place, problems);
     const auto earlier = tiers.first(i);
     const auto same = std::ranges::find(earlier, name, &TierConfig::name);
     if (same == earlier.end()) continue;
     const Place first = places_of(places, static_cast<std::size_t>(same - earlier.begin())).name;
-    const std::string where = first.line == 0 ? std::string() : fmt::format(" in line {}", first.line);
-    problems.add(place, fmt::format("{}: this name is taken{}; tiers need different names", what, where));
+    problems.add(place,
+                 fmt::format("{}: this name is taken{}; tiers need different names", what, in_line(first)));
+  }
+}
+
+std::string tenant_words(std::string_view name, std::size_t index) {
+  return name.empty() ? fmt::format("tenant {}", index + 1) : fmt::format("tenant {}", in_quotes(name));
+}
+
+namespace {
+
+// A salt may be a secret: messages do not repeat it.
+void check_twins(std::span<const TenantConfig> tenants, std::span<const TenantPlaces> places, std::size_t i,
+                 Problems& problems) {
+  const TenantConfig& tenant = tenants[i];
+  const std::string what = tenant_words(tenant.name, i);
+  bool name_taken = false;
+  bool salt_taken = false;
+  for (std::size_t j = 0; j < i; ++j) {
+    if (!name_taken && !tenant.name.empty() && tenants[j].name == tenant.name) {
+      name_taken = true;
+      problems.add(places_of(places, i).name,
+                   fmt::format("{}: this name is taken{}; tenants need different names", what,
+                               in_line(places_of(places, j).name)));
+    }
+    if (!salt_taken && !tenant.salt.empty() && tenant_id(tenants[j].salt) == tenant_id(tenant.salt)) {
+      salt_taken = true;
+      problems.add(places_of(places, i).salt,
+                   fmt::format("{}: this salt is that of {} already{}; tenants need different salts", what,
+                               tenant_words(tenants[j].name, j), in_line(places_of(places, j).salt)));
+    }
+  }
+}
+
+}  // namespace
+
+void check_tenants(std::span<const TenantConfig> tenants, std::span<const TenantPlaces> places,
+                   Problems& problems) {
+  if (tenants.size() > kMaxTenants) {
+    problems.add(
+        places_of(places, kMaxTenants).header,
+        fmt::format("{} tenants are too many; a config lists at most {}", tenants.size(), kMaxTenants));
+    return;
+  }
+  double sum = 0;
+  bool said = false;
+  for (std::size_t i = 0; i < tenants.size(); ++i) {
+    const TenantConfig& tenant = tenants[i];
+    if (!tenant.name.empty())
+      check_name(tenant.name, tenant_words(tenant.name, i), places_of(places, i).name, problems);
+    check_twins(tenants, places, i, problems);
+    sum += tenant.share;
+    constexpr double kRounding = 1e-9;
+    if (said || sum <= 1 + kRounding) continue;
+    said = true;
+    problems.add(
+        places_of(places, i).share,
+        fmt::format("{}: share = {}: with it the tenants' shares are {} together, more than the whole; "
+                    "lower some to 100% in all",
+                    tenant_words(tenant.name, i), in_quotes(write_share(tenant.share)),
+                    fmt::format("{:.4g}%", 100 * sum)));
   }
 }
 

@@ -62,9 +62,11 @@ template void set_key(const Key<SpaceConfig>&, std::string_view, SpaceConfig&);
 template void set_key(const Key<TierConfig>&, std::string_view, TierConfig&);
 template void set_key(const Key<PolicyConfig>&, std::string_view, PolicyConfig&);
 template void set_key(const Key<MoverConfig>&, std::string_view, MoverConfig&);
+template void set_key(const Key<TenantConfig>&, std::string_view, TenantConfig&);
 template std::string key_text(const Key<SpaceConfig>&, const SpaceConfig&);
 template std::string key_text(const Key<TierConfig>&, const TierConfig&);
 template std::string key_text(const Key<PolicyConfig>&, const PolicyConfig&);
 template std::string key_text(const Key<MoverConfig>&, const MoverConfig&);
+template std::string key_text(const Key<TenantConfig>&, const TenantConfig&);
 
 }  // namespace kelvin::config

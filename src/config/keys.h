@@ -84,7 +84,7 @@ inline constexpr std::array<Key<SpaceConfig>, 7> kSpaceKeys = {{
      &SpaceConfig::seed},
 }};
 
-inline constexpr std::array<Key<TierConfig>, 9> kTierKeys = {{
+inline constexpr std::array<Key<TierConfig>, 10> kTierKeys = {{
     {{"name", OptionType::kText, "", "unique; what statistics and messages call the tier"},
      "",
      &TierConfig::name},
@@ -111,6 +111,9 @@ inline constexpr std::array<Key<TierConfig>, 9> kTierKeys = {{
       "what a promotion leaves here: the copy, or (exclusive) nothing", "keep|exclusive"},
      "",
      &TierConfig::placement},
+    {{"pin_share", OptionType::kReal, "10%", "most slots that pins may take; kFull beyond", {}, 0, 1},
+     "of the tier's slots",
+     &TierConfig::pin_share},
     {{"load_latency", OptionType::kDuration, "0ns",
       "of one block from here, until measured; 0 = as the link says"},
      "",
@@ -182,6 +185,24 @@ inline constexpr std::array<Key<MoverConfig>, 5> kMoverKeys = {{
      &MoverConfig::write_depth},
 }};
 
+inline constexpr std::array<Key<TenantConfig>, 3> kTenantKeys = {{
+    {{"name", OptionType::kText, "", "unique; what statistics and messages call the tenant"},
+     "",
+     &TenantConfig::name},
+    {{"salt", OptionType::kText, "", "what its keys are salted with, and Hints::tenant is made from"},
+     "",
+     &TenantConfig::salt},
+    {{"share",
+      OptionType::kReal,
+      "",
+      "nothing goes for the sake of others while the tenant has no more of a tier",
+      {},
+      0,
+      1},
+     "of each tier, but for free_ahead",
+     &TenantConfig::share},
+}};
+
 // A kind of tier whose capacity is that of the memory which the engine hands over.
 inline constexpr std::string_view kAdoptedKind = "adopted";
 
@@ -197,10 +218,12 @@ extern template void set_key(const Key<SpaceConfig>&, std::string_view, SpaceCon
 extern template void set_key(const Key<TierConfig>&, std::string_view, TierConfig&);
 extern template void set_key(const Key<PolicyConfig>&, std::string_view, PolicyConfig&);
 extern template void set_key(const Key<MoverConfig>&, std::string_view, MoverConfig&);
+extern template void set_key(const Key<TenantConfig>&, std::string_view, TenantConfig&);
 extern template std::string key_text(const Key<SpaceConfig>&, const SpaceConfig&);
 extern template std::string key_text(const Key<TierConfig>&, const TierConfig&);
 extern template std::string key_text(const Key<PolicyConfig>&, const PolicyConfig&);
 extern template std::string key_text(const Key<MoverConfig>&, const MoverConfig&);
+extern template std::string key_text(const Key<TenantConfig>&, const TenantConfig&);
 
 // The key of that name in a table, null if there is none.
 template <class S, std::size_t N>

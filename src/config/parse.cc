@@ -22,7 +22,7 @@ namespace kelvin {
 namespace config {
 namespace {
 
-constexpr std::array<std::string_view, 4> kSections = {"space", "tier", "policy", "mover"};
+constexpr std::array<std::string_view, 5> kSections = {"space", "tier", "policy", "mover", "tenant"};
 
 bool fits(const OptionSpec& spec, const Entry& entry) {
   switch (spec.type) {
@@ -84,6 +84,7 @@ std::string home_of(std::string_view name) {
   if (find_key(kSpaceKeys, name) != nullptr) return "[space]";
   if (find_key(kMoverKeys, name) != nullptr) return "[mover]";
   if (find_key(kTierKeys, name) != nullptr) return "[[tier]]";
+  if (find_key(kTenantKeys, name) != nullptr) return "[[tenant]]";
   for (const TierFactory* factory : tier_factories()) {
     if (std::ranges::find(factory->options, name, &OptionSpec::name) != factory->options.end()) {
       return fmt::format("tiers of kind '{}'", factory->kind);
@@ -175,6 +176,22 @@ TierConfig read_tier(const Section& section, std::size_t index, TierPlaces& plac
   return tier;
 }
 
+TenantConfig read_tenant(const Section& section, std::size_t index, TenantPlaces& places,
+                         Problems& problems) {
+  places = {section.place, place_in(section, "name"), place_in(section, "salt"), place_in(section, "share")};
+  const Entry* name = find_entry(section, "name");
+  const bool named = name != nullptr && name->form == Form::kText;
+  const std::string what = tenant_words(named ? std::string_view(name->text) : std::string_view(), index);
+  TenantConfig tenant;
+  for (const Entry* entry : read_common(kTenantKeys, section, what, tenant, problems)) {
+    add_unknown(*entry, what, names_of(kTenantKeys), problems);
+  }
+  for (const Key<TenantConfig>& key : kTenantKeys) {
+    if (find_entry(section, key.spec.name) == nullptr) problems.add(section.place, missing(what, key.spec));
+  }
+  return tenant;
+}
+
 void read_policy(const Section& section, PolicyConfig& policy, Problems& problems) {
   const std::vector<const Entry*> others = read_common(kPolicyKeys, section, "[policy]", policy, problems);
   if (const PolicyFactory* factory = known_policy(policy.name, place_in(section, "name"), problems)) {
@@ -196,7 +213,7 @@ void read_plain(const std::array<Key<S>, N>& keys, const Section& section, S& in
 bool check_section(const Section& section, Problems& problems) {
   std::string problem;
   const bool known = std::ranges::find(kSections, section.name) != kSections.end();
-  const bool is_tier = section.name == "tier";
+  const bool is_list = section.name == "tier" || section.name == "tenant";
   if (!known && section.shape == Shape::kValue) {
     const std::string home = home_of(section.name);
     const std::string hint =
@@ -205,9 +222,10 @@ bool check_section(const Section& section, Problems& problems) {
   } else if (!known) {
     problem =
         fmt::format("unknown section {}{}", in_quotes(section.name), did_you_mean(section.name, kSections));
-  } else if (is_tier && section.shape != Shape::kTableList) {
-    problem = "'tier' is a list of tables; write [[tier]], with two brackets, for each tier";
-  } else if (!is_tier && section.shape != Shape::kTable) {
+  } else if (is_list && section.shape != Shape::kTableList) {
+    problem = fmt::format("'{0}' is a list of tables; write [[{0}]], with two brackets, for each {0}",
+                          section.name);
+  } else if (!is_list && section.shape != Shape::kTable) {
     problem = fmt::format("'{0}' is one table; write [{0}], with one bracket, once", section.name);
   }
   if (problem.empty()) return true;
@@ -218,18 +236,24 @@ bool check_section(const Section& section, Problems& problems) {
 Config read_config(const Document& document, Problems& problems) {
   Config config;
   std::vector<TierPlaces> places;
+  std::vector<TenantPlaces> tenant_places;
   Section policy{.name = "policy", .place = {}, .shape = Shape::kTable, .entries = {}};
   for (const Section& section : document.sections) {
     if (!check_section(section, problems)) continue;
     if (section.name == "space") read_plain(kSpaceKeys, section, config.space, problems);
     if (section.name == "mover") read_plain(kMoverKeys, section, config.mover, problems);
     if (section.name == "policy") policy = section;
+    if (section.name == "tenant") {
+      const std::size_t index = config.tenants.size();
+      config.tenants.push_back(read_tenant(section, index, tenant_places.emplace_back(), problems));
+    }
     if (section.name != "tier") continue;
     const std::size_t index = config.tiers.size();
     config.tiers.push_back(read_tier(section, index, places.emplace_back(), problems));
   }
   read_policy(policy, config.policy, problems);
   check_names(config.tiers, places, problems);
+  check_tenants(config.tenants, tenant_places, problems);
   // Checks of the whole would only echo what is wrong with its parts.
   if (problems.none()) check_whole(config, places, problems);
   return config;

@@ -52,7 +52,12 @@ Status validate(const Config& config, std::string* why) {
     for (std::size_t i = 0; i < config.tiers.size(); ++i) config::check_tier(config.tiers[i], i, problems);
     config::check_policy(config.policy, problems);
     config::check_keys(config::kMoverKeys, config.mover, "[mover]", problems);
+    for (std::size_t i = 0; i < config.tenants.size(); ++i) {
+      config::check_keys(config::kTenantKeys, config.tenants[i],
+                         config::tenant_words(config.tenants[i].name, i), problems);
+    }
     config::check_names(config.tiers, {}, problems);
+    config::check_tenants(config.tenants, {}, problems);
     if (problems.none()) config::check_whole(config, {}, problems);
     if (problems.none()) return {};
     if (why != nullptr) *why = problems.text({});

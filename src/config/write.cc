@@ -104,6 +104,10 @@ std::string to_toml(const Config& config) {
                         config.policy.options, out);
   out += "\n[mover]\n";
   config::write_keys(config::kMoverKeys, config.mover, out);
+  for (const TenantConfig& tenant : config.tenants) {
+    out += "\n[[tenant]]\n";
+    config::write_keys(config::kTenantKeys, tenant, out);
+  }
   return out;
 }
 

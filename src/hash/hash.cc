@@ -65,6 +65,11 @@ Layout make_layout(std::string_view model, std::uint64_t block_bytes, std::uint3
   return {.fingerprint = XXH3_64bits(bytes.data(), bytes.size())};
 }
 
+std::uint64_t tenant_id(std::string_view salt) noexcept {
+  const std::uint64_t hash = XXH3_64bits(salt.data(), salt.size());
+  return hash != 0 ? hash : 1;
+}
+
 BlockKey root_key(std::string_view salt, Layout layout) noexcept {
   return to_key(XXH3_128bits_withSeed(salt.data(), salt.size(), layout.fingerprint));
 }

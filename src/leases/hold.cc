@@ -38,6 +38,7 @@ void HoldPool::give(Hold* hold) noexcept {
   hold->published = false;
   hold->status = Status();
   hold->hints = Hints();
+  hold->ranges.clear();
   hold->pending = hold->expanded = 0;
   hold->next = nullptr;
   hold->since_ns.store(0, std::memory_order_relaxed);

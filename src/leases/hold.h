@@ -56,6 +56,7 @@ struct Hold {
   bool published = false;  // entries are blocks (acquire, or publish was called)
   Status status;
   Hints hints;
+  std::vector<RetainRange> ranges;  // as publish or release was told; capacity is kept for reuse
 
   // The mover's while kLoading.
   std::uint32_t pending = 0;   // entries kLoading

@@ -173,6 +173,7 @@ class Mover final : public MoveSink {
   Hold* expanding_first_ = nullptr;
   Hold* expanding_last_ = nullptr;
   std::array<std::uint32_t, kMaxTiers> starved_{};   // queued moves that found no free slot, by tier
+  std::array<BlockId, kMaxTiers> starved_for_{};     // the block of one of them
   std::array<std::uint32_t, kMaxTiers> failures_{};  // in a row, by tier
   std::array<Copy, kBatch> staged_;
   std::array<Completion, kBatch> completions_;
@@ -180,6 +181,7 @@ class Mover final : public MoveSink {
     BlockId block;
     TierIndex tier;
     bool counted;  // in leaving_
+    bool arrived;  // else the source stays
   };
   std::vector<Departure> departures_;  // sources to drop, after their moves
   bool canceling_ = false;

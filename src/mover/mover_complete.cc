@@ -68,7 +68,7 @@ void Mover::arrive(std::uint32_t n) noexcept {
   event.time_ns = planner_->now();
   planner_->record({&event, 1});
   answer_waiters(move, move.next, move.target);
-  if (link_of(move).edge->takes_source) departures_.push_back({move.block, move.at, false});
+  if (link_of(move).edge->takes_source) departures_.push_back({move.block, move.at, false, true});
   if (move.next == move.to) {
     slots.unpin(move.target);
     move.target = Slot{};
@@ -228,7 +228,7 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
     pending_to_[move.to.value].fetch_sub(1, std::memory_order_relaxed);
     if (!move.keep_source) {
       // Dropped together at the end of the round: one lock for all. Counted as leaving until then.
-      departures_.push_back({status.ok() ? move.block : BlockId{}, move.from, true});
+      departures_.push_back({move.block, move.from, true, status.ok()});
     }
   }
   free_moves_.push_back(n);
@@ -237,19 +237,26 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
 std::size_t Mover::drop_sources() noexcept {
   std::size_t dropped = 0;
   std::array<BlockId, kBatch> blocks;
+  std::array<BlockId, kBatch> over;
   for (std::size_t first = 0; first < departures_.size();) {
     const TierIndex tier = departures_[first].tier;
+    const bool counted = departures_[first].counted;
     std::size_t count = 0;
-    std::uint32_t counted = 0;
     std::size_t last = first;
-    for (; last < departures_.size() && departures_[last].tier == tier && count < blocks.size(); ++last) {
-      const BlockId block = departures_[last].block;
-      if (departures_[last].counted) ++counted;
+    for (; last < departures_.size() && last - first < blocks.size(); ++last) {
+      const Departure& departure = departures_[last];
+      if (departure.tier != tier || departure.counted != counted) break;
+      over[last - first] = departure.block;
       // Only while another copy exists: the one just made may be gone again.
-      if (block && std::popcount(residency_.readable(block)) > 1) blocks[count++] = block;
+      if (departure.arrived && std::popcount(residency_.readable(departure.block)) > 1)
+        blocks[count++] = departure.block;
     }
-    dropped += planner_->drop({blocks.data(), count}, tier, DropReason::kPolicy);
-    leaving_[tier.value].fetch_sub(counted, std::memory_order_relaxed);
+    const DropReason reason = counted ? DropReason::kDemoted : DropReason::kPromoted;
+    dropped += planner_->drop({blocks.data(), count}, tier, reason);
+    if (counted) {
+      planner_->moves_ended({over.data(), last - first}, tier);
+      leaving_[tier.value].fetch_sub(static_cast<std::uint32_t>(last - first), std::memory_order_relaxed);
+    }
     first = last;
   }
   departures_.clear();

@@ -86,7 +86,9 @@ bool Mover::start_planned(const PlannedMove& planned) noexcept {
 
 void Mover::refuse(const PlannedMove& planned) noexcept {
   pending_to_[planned.move.to.value].fetch_sub(1, std::memory_order_relaxed);
-  if (!planned.move.keep_source) leaving_[planned.move.from.value].fetch_sub(1, std::memory_order_relaxed);
+  if (planned.move.keep_source) return;
+  leaving_[planned.move.from.value].fetch_sub(1, std::memory_order_relaxed);
+  planner_->moves_ended({&planned.move.block, 1}, planned.move.from);
 }
 
 // --- holds ---

@@ -57,6 +57,7 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
     const Reserve reserved = moves_[n].target ? Reserve::kDone : reserve(n);
     if (reserved == Reserve::kNoRoom) {
       for (const MoveList& waiting : link.queues) starved_[moves_[n].next.value] += waiting.size();
+      starved_for_[moves_[n].next.value] = moves_[n].block;
       break;
     }
     queue->pop(moves_);
@@ -146,7 +147,7 @@ std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
 // Tiers in which moves found no slot: plan for them. Where nothing will come of that, a load may cost the
 // coldest blocks, and what nothing can be done about is ended, so that nobody waits for ever.
 std::size_t Mover::relieve_starved(bool moved) noexcept {
-  std::size_t done = planner_->plan(starved_);
+  std::size_t done = planner_->plan(starved_, starved_for_);
   // Nothing moves and nothing will: what should leave waits for room itself, each for the other.
   const bool stuck = !moved && done == 0 && planned_count_.load(std::memory_order_acquire) == 0 &&
                      std::ranges::all_of(links_, [](const LinkState& link) { return link.in_flight == 0; });
@@ -155,7 +156,7 @@ std::size_t Mover::relieve_starved(bool moved) noexcept {
     if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0) continue;
     if (leaving(tier) != 0 && !stuck) continue;
     const std::uint32_t loads = queued_loads(tier);
-    if (loads != 0 && planner_->make_room(tier, loads, true) != 0) {
+    if (loads != 0 && planner_->make_room(tier, loads, true, {}, {kUnlisted, starved_for_[t]}) != 0) {
       ++done;
     } else {
       done += give_up_on(tier);
@@ -186,7 +187,8 @@ std::size_t Mover::give_up_on(TierIndex tier) noexcept {
           queue.push(moves_, n);
           continue;
         }
-        end(n, Status(Code::kFull, "loading a block: every slot of the tier is leased"));
+        end(n, Status(Code::kFull,
+                      "loading a block: every slot of the tier is leased, pinned or another tenant's"));
         ++ended;
       }
     }

@@ -8,6 +8,8 @@
 //   2. The policy sees no event of a copy after its kLeave, and none of a block after its kForget: a copy is
 //      made undroppable first (kDropping), then the rings are drained, then kLeave is said.
 //   3. Nothing is planned towards a tier that is offline.
+//   4. What a policy proposes against protection.h is refused; a drop of a pinned last copy becomes a
+//   demotion.
 #pragma once
 
 #include <array>
@@ -21,6 +23,7 @@
 #include "journal/journal.h"
 #include "kelvin/policy.h"
 #include "kelvin/space.h"
+#include "planner/protection.h"
 #include "planner/view.h"
 #include "planner/write_budget.h"
 #include "table/residency.h"
@@ -47,7 +50,15 @@ class MoveSink {
   ~MoveSink() = default;
 };
 
-enum class DropReason : std::uint8_t { kPolicy, kCaller, kBroken };
+// kDemoted: a planned move has ended; kPromoted: an exclusive tier gave its copy up; kEngine: the engine
+// takes its slots back. Only kBroken and kEngine end a pin.
+enum class DropReason : std::uint8_t { kPolicy, kDemoted, kPromoted, kCaller, kEngine, kBroken };
+
+// For whose sake slots are needed: a tenant, or that of a block.
+struct Asker {
+  TenantIndex tenant = kUnlisted;
+  BlockId block;
+};
 
 struct DropCounters {
   std::atomic<std::uint64_t> clean{0}, last{0}, corrupt{0};
@@ -68,21 +79,37 @@ class Planner {
   };
   explicit Planner(Parts parts) noexcept;
 
+  // Once, before anything else. kFull: no memory.
+  Status open(const ProtectionSetup& setup) noexcept;
+
   // Takes note of events; where the rings are full, brings them to the policy itself. Never fails.
   void record(std::span<const Event> events) noexcept;
 
   // One round of planning: each tier back to its free slots, plus `starved[t]` that moves wait for, plus what
-  // callers wait for. Returns how many drops and moves came of it.
-  std::size_t plan(std::span<const std::uint32_t> starved) noexcept;
+  // callers wait for. `starved_for`: by tier, one of the blocks that wait there, if any. Returns how many
+  // drops and moves came of it.
+  std::size_t plan(std::span<const std::uint32_t> starved,
+                   std::span<const BlockId> starved_for = {}) noexcept;
 
   // Frees up to `slots` slots of `tier` right now, by drops alone. Returns how many. With `newcomers`, the
   // last `slots` of which have no slot yet, the policy may refuse.
   std::size_t make_room(TierIndex tier, std::uint32_t slots, bool may_forget,
-                        const Newcomers* newcomers = nullptr) noexcept;
+                        const Newcomers* newcomers = nullptr, Asker asker = {}) noexcept;
 
-  // Drops the copies of `blocks` in `tier`. Returns how many could be (the others are pinned or gone).
+  // Drops the copies of `blocks` in `tier`. Returns how many could be (the others are held, pinned or gone).
   std::size_t drop(std::span<const BlockId> blocks, TierIndex tier, DropReason reason,
                    bool quarantine = false) noexcept;
+
+  // Planned moves of these blocks out of `tier` are over; what has not left by now stays.
+  void moves_ended(std::span<const BlockId> blocks, TierIndex tier) noexcept;
+
+  // All of them, or none: kNotFound where one has no copy (in `tier`), kFull beyond the tier's share.
+  // Precondition: the caller keeps their records alive.
+  Status pin(std::span<const BlockId> blocks, TierIndex tier, std::uint64_t duration_s) noexcept;
+  void unpin(std::span<const BlockId> blocks) noexcept;
+  std::uint32_t pinned() noexcept;
+  // Fills in the tenants' figures: first those that are not listed, then in the order of the config.
+  void count_tenants(std::span<TenantStats> tenants) noexcept;
 
   // Says that a record ended without a copy being dropped (a guard of a publish was its last).
   void forgotten(BlockId block) noexcept;
@@ -91,17 +118,17 @@ class Planner {
   void take_offline(TierIndex tier) noexcept;
 
   // A lower tier takes what leaves this one: without a caller in a hurry nothing is forgotten here.
-  bool demotes_from(TierIndex tier) const noexcept {
-    for (std::size_t t = tier.value + 1u; t < residency_.tiers(); ++t) {
-      const TierIndex lower(static_cast<std::uint8_t>(t));
-      if (residency_.online(lower) && !residency_.slots(lower).adopted()) return true;
-    }
-    return false;
-  }
+  bool demotes_from(TierIndex tier) const noexcept { return static_cast<bool>(below(tier)); }
 
   // A caller waits for `slots` free slots of `tier`: planned for until the matching withdraw.
-  void demand(TierIndex tier, std::uint32_t slots) noexcept { demand_[tier.value].fetch_add(slots); }
-  void withdraw(TierIndex tier, std::uint32_t slots) noexcept { demand_[tier.value].fetch_sub(slots); }
+  void demand(TierIndex tier, std::uint32_t slots, TenantIndex tenant = kUnlisted) noexcept {
+    demand_[tier.value].fetch_add(slots);
+    if (tenant != kUnlisted) waiting_[tenant][tier.value].fetch_add(slots);
+  }
+  void withdraw(TierIndex tier, std::uint32_t slots, TenantIndex tenant = kUnlisted) noexcept {
+    demand_[tier.value].fetch_sub(slots);
+    if (tenant != kUnlisted) waiting_[tenant][tier.value].fetch_sub(slots);
+  }
 
   // Fewer slots are free, or about to be, than should be: the mover's thread should plan.
   bool short_of(TierIndex tier, std::uint32_t leaving) const noexcept {
@@ -132,7 +159,25 @@ class Planner {
     Slot slot;
   };
 
+  // What one question to the policy is about.
+  struct Wants {
+    std::array<std::uint32_t, kMaxTiers> free{};
+    std::array<std::uint32_t, kMaxTiers> room{};
+    std::uint32_t spent = 0;  // bit t: no budget of writes
+  };
+
   void drain() noexcept KELVIN_REQUIRES(mu_);
+  void take_note(std::span<const Event> events) noexcept KELVIN_REQUIRES(mu_);
+  Wants look(std::span<const std::uint32_t> starved, std::uint64_t now_ns) noexcept KELVIN_REQUIRES(mu_);
+  std::uint32_t ways_down(const Wants& wants) const noexcept KELVIN_REQUIRES(mu_);
+  void note_needs(std::span<const std::uint32_t> starved, std::span<const BlockId> starved_for) noexcept
+      KELVIN_REQUIRES(mu_);
+  std::uint32_t hopeless(std::span<const std::uint32_t> starved, std::uint64_t now_ns) noexcept
+      KELVIN_REQUIRES(mu_);
+  TenantIndex tenant_of(const Asker& asker) const noexcept KELVIN_REQUIRES(mu_);
+  TierIndex below(TierIndex tier) const noexcept;
+  void drop_or_demote(const Move& move, std::size_t* victims, std::size_t* handed) noexcept
+      KELVIN_REQUIRES(mu_);
   void tell(EventKind kind, BlockId block, TierIndex tier) noexcept KELVIN_REQUIRES(mu_);
   std::size_t carry_out(std::span<const Move> moves, bool drops_only) noexcept KELVIN_REQUIRES(mu_);
   bool hand_over(const Move& move) noexcept KELVIN_REQUIRES(mu_);
@@ -154,12 +199,16 @@ class Planner {
 
   std::array<WriteBudget, kMaxTiers> budgets_ KELVIN_GUARDED_BY(mu_);
   std::array<std::atomic<std::uint32_t>, kMaxTiers> demand_{};
+  // The part of demand_ that is a listed tenant's; none without tenants. Constant after open but for the
+  // figures.
+  std::vector<std::array<std::atomic<std::uint32_t>, kMaxTiers>> waiting_;
   std::array<DropCounters, kMaxTiers> drops_{};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> due_ns_{Policy::kNever};
 
   Mutex mu_;
   std::unique_ptr<Policy> policy_ KELVIN_GUARDED_BY(mu_);
+  Protection protection_ KELVIN_GUARDED_BY(mu_);
   SpaceView view_ KELVIN_GUARDED_BY(mu_);
   std::array<Move, kBatch> moves_ KELVIN_GUARDED_BY(mu_){};
   std::array<Victim, kBatch> victims_ KELVIN_GUARDED_BY(mu_){};

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "kelvin/policy.h"
+#include "planner/protection.h"
 #include "table/residency.h"
 #include "topology/topology.h"
 
@@ -15,8 +16,8 @@ namespace kelvin {
 
 class SpaceView final : public View {
  public:
-  SpaceView(const Residency& residency, const Topology& topology) noexcept
-      : residency_(residency), topology_(topology) {
+  SpaceView(const Residency& residency, const Topology& topology, const Protection& protection) noexcept
+      : residency_(residency), topology_(topology), protection_(protection) {
     for (std::size_t t = 0; t < residency.tiers(); ++t) {
       states_[t].info = &topology.tier(TierIndex(static_cast<std::uint8_t>(t))).info();
     }
@@ -37,12 +38,17 @@ class SpaceView final : public View {
   std::span<const TierState> tiers() const noexcept override { return {states_.data(), residency_.tiers()}; }
   // Of an id that no record has (a policy may follow a parent that is none): nothing anywhere.
   BlockState block(BlockId block) const noexcept override {
-    return block.value < residency_.table().capacity() ? residency_.state(block) : BlockState{};
+    if (block.value >= residency_.table().capacity()) return BlockState{};
+    if (!protection_.planning()) return residency_.state(block);
+    BlockState state = residency_.state(block);
+    protection_.show(block, state);
+    return state;
   }
 
  private:
   const Residency& residency_;
   const Topology& topology_;
+  const Protection& protection_;
   std::array<TierState, kMaxTiers> states_{};
 };
 

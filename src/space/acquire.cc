@@ -124,9 +124,10 @@ void Core::expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahea
 // Deepest first: see EventKind::kRelease.
 void Core::record_holds(const Hold& hold, EventKind kind, const Hints& hints) noexcept {
   EventBatch batch(*planner_, event_of(kind, hold.tier, hints, now()));
+  const std::span<const RetainRange> ranges = hold.ranges;
   for (std::size_t i = hold.entries.size(); i-- > 0;) {
     const HoldEntry& entry = hold.entries[i];
-    if (entry.kind == HoldEntry::Kind::kLeased) batch.add(entry.block);
+    if (entry.kind == HoldEntry::Kind::kLeased) batch.add(entry.block, hold.tier, ranges, i);
     if (entry.kind == HoldEntry::Kind::kLoading) batch.add(entry.block, entry.source);
   }
 }

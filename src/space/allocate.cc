@@ -10,6 +10,8 @@ namespace kelvin {
 namespace {
 
 constexpr std::size_t kBatch = 64;
+constexpr const char* kNothingCanGo =
+    "allocate: every slot of the tier is leased, pinned or another tenant's";
 constexpr std::uint64_t kLookAgainNs = 20'000'000;  // in case a wake-up was meant for somebody else
 
 }  // namespace
@@ -80,7 +82,9 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   if (asks) {
     if (admit(hold, n, options) != 0) return Status();
   } else {
-    while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget) != 0) {
+    const Asker asker{tenant_index(options.hints.tenant), {}};
+    while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, nullptr,
+                                               asker) != 0) {
       missing = take_more(hold, n);
     }
     if (missing == 0) return Status();
@@ -92,8 +96,9 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   }
   if (mover_->leaving(hold.tier) != 0)
     return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
-  if (asks) return Status(Code::kFull, "allocate: what is there is leased or worth more");
-  return Status(Code::kFull, "allocate: every slot of the tier is leased");
+  if (asks)
+    return Status(Code::kFull, "allocate: what is there is worth more, leased, pinned or another tenant's");
+  return Status(Code::kFull, kNothingCanGo);
 }
 
 // As many slots as the policy grants, by forgetting; returns how many the hold has. Where others are quicker
@@ -107,10 +112,11 @@ std::size_t Core::admit(Hold& hold, std::uint32_t n, const AllocateOptions& opti
   if (newcomers.depth != 0 &&
       residency_->find_prefix(options.chain.subspan(newcomers.depth - 1, 1), parent) != 0)
     newcomers.parent = parent[0];
+  const Asker asker{tenant_index(options.hints.tenant), {}};
   for (;;) {
     const auto missing = static_cast<std::uint32_t>(n - hold.entries.size());
     newcomers.granted = hold.entries.size();
-    const std::size_t freed = planner_->make_room(hold.tier, missing, true, &newcomers);
+    const std::size_t freed = planner_->make_room(hold.tier, missing, true, &newcomers, asker);
     if (take_more(hold, n) == 0 || freed < missing) return hold.entries.size();
   }
 }
@@ -119,7 +125,8 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
   const auto missing_at_first = static_cast<std::uint32_t>(n - hold.entries.size());
   const std::uint64_t deadline =
       monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, options.timeout.count()));
-  planner_->demand(hold.tier, missing_at_first);
+  const TenantIndex tenant = tenant_index(options.hints.tenant);
+  planner_->demand(hold.tier, missing_at_first, tenant);
   Status status;
   for (;;) {
     const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
@@ -128,7 +135,7 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     const bool nothing_comes = done == 0 && mover_->leaving(hold.tier) == 0;
     if (take_more(hold, n) == 0) break;
     if (nothing_comes) {
-      status = Status(Code::kFull, "allocate: every slot of the tier is leased");
+      status = Status(Code::kFull, kNothingCanGo);
       break;
     }
     const std::uint64_t now_ns = monotonic_ns();
@@ -140,7 +147,7 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     driver_->wake();
     futex_wait(driver_->progress(), seen, std::min(deadline - now_ns, kLookAgainNs));
   }
-  planner_->withdraw(hold.tier, missing_at_first);
+  planner_->withdraw(hold.tier, missing_at_first, tenant);
   return status;
 }
 

@@ -6,6 +6,7 @@
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
 //   learned.cc  save_learned, load_learned
+//   pin.cc      pin, unpin, and who a tenant is
 //   stats.cc    stats
 //
 // Thread contract: as space.h says.
@@ -40,11 +41,14 @@ class Core {
   Result<Hold*> acquire(std::span<const BlockKey> chain, TierIndex tier,
                         const AcquireOptions& options) noexcept;
   Result<Hold*> allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options) noexcept;
-  Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints) noexcept;
-  void release(Hold* hold, const Hints& hints) noexcept;
+  Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                 std::span<const RetainRange> ranges) noexcept;
+  void release(Hold* hold, const Hints& hints, std::span<const RetainRange> ranges = {}) noexcept;
   void abandon(Hold* hold) noexcept;
   Status drop(std::span<const BlockKey> keys, TierIndex tier) noexcept;
   Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
+  Status pin(std::span<const BlockKey> keys, std::chrono::seconds duration, TierIndex tier) noexcept;
+  Status unpin(std::span<const BlockKey> keys) noexcept;
   void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead, const Hints& hints) noexcept;
   Result<std::size_t> poll() noexcept;
   std::uint64_t due_ns() const noexcept { return planner_->due_ns(); }
@@ -82,6 +86,8 @@ class Core {
   void meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept;
   void record_holds(const Hold& hold, EventKind kind, const Hints& hints) noexcept;
   void let_go(Hold& hold) noexcept;
+  TenantIndex tenant_index(std::uint64_t tenant) const noexcept;
+  Status keep_ranges(Hold& hold, std::span<const RetainRange> ranges) noexcept;
 
   // Constant after open.
   Layout layout_;
@@ -90,6 +96,7 @@ class Core {
   std::string learned_path_;  // empty: none
   std::string learned_;       // Stats::learned
   Clock event_clock_;         // the time that the policy knows
+  std::vector<std::uint64_t> tenants_;  // ids, in the order of the config
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<Residency> residency_;
   std::unique_ptr<Journal> journal_;

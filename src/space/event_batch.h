@@ -5,12 +5,19 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <span>
 
 #include "kelvin/policy.h"
 #include "planner/planner.h"
 
 namespace kelvin {
+
+inline std::uint32_t retain_seconds(std::chrono::seconds wish) noexcept {
+  constexpr std::int64_t kMost = Event::kMostRetainS;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(wish.count(), 0, kMost));
+}
 
 // An event of no block yet.
 inline Event event_of(EventKind kind, TierIndex tier, const Hints& hints, std::uint64_t now_ns) noexcept {
@@ -22,9 +29,17 @@ inline Event event_of(EventKind kind, TierIndex tier, const Hints& hints, std::u
   event.time_ns = now_ns;
   event.session = hints.session;
   event.output_tokens = hints.output_tokens;
-  event.retain_s =
-      static_cast<std::uint32_t>(std::clamp<std::int64_t>(hints.retain_for.count(), 0, 0xFFFF'FFFF));
+  event.retain_s = retain_seconds(hints.retain_for) & Event::kMostRetainS;
   return event;
+}
+
+// The wish for block `i` of a lease: that of the last range which names it, else `event`'s own.
+inline void apply(std::span<const RetainRange> ranges, std::size_t i, Event& event) noexcept {
+  for (const RetainRange& range : ranges) {
+    if (i < range.first || i - range.first >= range.blocks) continue;
+    event.priority = range.priority;
+    event.retain_s = retain_seconds(range.retain_for) & Event::kMostRetainS;
+  }
 }
 
 class EventBatch {
@@ -35,11 +50,14 @@ class EventBatch {
   EventBatch& operator=(const EventBatch&) = delete;
 
   void add(BlockId block) noexcept { add(block, common_.tier); }
-  void add(BlockId block, TierIndex tier) noexcept {
+  // `ranges`: those of the lease in which the block is number `i`.
+  void add(BlockId block, TierIndex tier, std::span<const RetainRange> ranges = {},
+           std::size_t i = 0) noexcept {
     Event& event = events_[count_++];
     event = common_;
     event.block = block;
     event.tier = tier;
+    if (!ranges.empty()) apply(ranges, i, event);
     ++size_;
     if (count_ == events_.size()) flush();
   }

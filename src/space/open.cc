@@ -151,6 +151,25 @@ class SpaceOpener {
     return Status();
   }
 
+  // Shares are of what blocks can ever fill: the slots kept free ahead, and refilled to a quarter more, are
+  // not.
+  Status protect(const std::array<std::uint32_t, kMaxTiers>& free_ahead) {
+    std::vector<double> shares;
+    for (const TenantConfig& tenant : config_.tenants) {
+      shares.push_back(tenant.share);
+      core_->tenants_.push_back(tenant_id(tenant.salt));
+    }
+    ProtectionSetup setup;
+    setup.shares = shares;
+    for (std::uint8_t t = 0; t < core_->topology_->tiers(); ++t) {
+      const TierInfo& info = core_->topology_->tier(TierIndex(t)).info();
+      setup.share_slots[t] = info.slots - std::min(info.slots, free_ahead[t] + free_ahead[t] / 4);
+      setup.pin_limit[t] =
+          info.adopted ? 0 : static_cast<std::uint32_t>(config_.tiers[t].pin_share * info.slots);
+    }
+    return core_->planner_->open(setup);
+  }
+
   Status start() {
     Core& core = *core_;
     core.mover_ =
@@ -166,7 +185,9 @@ class SpaceOpener {
       parts.write_budget[t] =
           static_cast<double>(config_.tiers[t].write_budget) / static_cast<double>(config_.space.block_bytes);
     }
+    const auto free_ahead = parts.free_ahead;
     core.planner_ = std::make_unique<Planner>(std::move(parts));
+    if (const Status status = protect(free_ahead); !status.ok()) return status;
     core.mover_->begin(*core.planner_);
     core.begin_learned(config_.policy.learned);
     if (config_.mover.threads == 0) return Status();

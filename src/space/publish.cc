@@ -53,14 +53,15 @@ void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcep
   planner_->record({&event, 1});
 }
 
-Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first,
-                     const Hints& hints) noexcept {
+Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                     std::span<const RetainRange> ranges) noexcept {
   if (closed()) return Status(Code::kUnavailable, "publish: the space is closed");
   if (hold.published) return Status(Code::kMisuse, "publish: the lease holds published blocks");
   if (chain.size() != first + hold.entries.size()) {
     return Status(Code::kInvalid, "publish: the chain must end with the lease's last slot");
   }
   if (!residency_->online(hold.tier)) return Status(Code::kUnavailable, "publish: the tier is offline");
+  if (const Status status = keep_ranges(hold, ranges); !status.ok()) return status;
   hold.published = true;
   Table& table = residency_->table();
   for (std::size_t i = 0; i < std::min(kAhead, hold.entries.size()); ++i) table.prefetch(chain[first + i]);
@@ -70,7 +71,9 @@ Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t fi
   const auto let_parent_go = [&] {
     if (guarded) table.unguard(parent, [this](BlockId block) { planner_->forgotten(block); });
   };
-  EventBatch news(*planner_, event_of(EventKind::kPublish, hold.tier, hints, now()));
+  Event common = event_of(EventKind::kPublish, hold.tier, hints, now());
+  common.tenant = tenant_index(hints.tenant) & kMaxTenants;
+  EventBatch news(*planner_, common);
   Status status;
   for (std::size_t i = 0; i < hold.entries.size() && status.ok(); ++i) {
     if (i + kAhead < hold.entries.size()) table.prefetch(chain[first + i + kAhead]);
@@ -90,7 +93,7 @@ Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t fi
     }
     residency_->slots(hold.tier).publish(entry.slot, entry.block);
     entry.kind = HoldEntry::Kind::kLeased;
-    news.add(entry.block);
+    news.add(entry.block, hold.tier, ranges, i);
   }
   let_parent_go();
   published_.fetch_add(news.size(), std::memory_order_relaxed);

@@ -21,8 +21,9 @@ void Core::let_go(Hold& hold) noexcept {
   if (count != 0) slots.free({unused.data(), count});
 }
 
-void Core::release(Hold* hold, const Hints& hints) noexcept {
+void Core::release(Hold* hold, const Hints& hints, std::span<const RetainRange> ranges) noexcept {
   const TierIndex tier = hold->tier;
+  if (!ranges.empty()) static_cast<void>(keep_ranges(*hold, ranges));
   // Said while the pins still hold: no event of a copy follows its drop.
   if (!closed()) record_holds(*hold, EventKind::kRelease, hints);
   let_go(*hold);
@@ -51,7 +52,7 @@ Status Core::drop(std::span<const BlockKey> keys, TierIndex tier) noexcept {
     }
     table.unguard(block, [this](BlockId gone) { planner_->forgotten(gone); });
   }
-  return all ? Status() : Status(Code::kBusy, "drop: some copies are leased or being moved");
+  return all ? Status() : Status(Code::kBusy, "drop: some copies are leased, pinned or being moved");
 }
 
 Status Core::reclaim(TierIndex tier, std::span<const Slot> slots) noexcept {
@@ -65,7 +66,7 @@ Status Core::reclaim(TierIndex tier, std::span<const Slot> slots) noexcept {
     const SlotWord word = map.word(slot);
     if (word.state() == SlotState::kFree) continue;
     const BlockId block = word.block();
-    if (word.state() != SlotState::kResident || planner_->drop({&block, 1}, tier, DropReason::kCaller) == 0) {
+    if (word.state() != SlotState::kResident || planner_->drop({&block, 1}, tier, DropReason::kEngine) == 0) {
       return Status(Code::kBusy, "reclaim: a slot is leased or being moved");
     }
   }

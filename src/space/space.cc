@@ -39,9 +39,9 @@ Address Lease::address(std::size_t i, std::uint32_t segment) const noexcept {
   return segment < tier.info().segments ? tier.address(hold_->entries[i].slot, segment) : Address{};
 }
 
-Status Lease::release(const Hints& hints) noexcept {
+Status Lease::release(const Hints& hints, std::span<const RetainRange> ranges) noexcept {
   if (hold_ == nullptr) return Status(Code::kMisuse, "release: the lease is empty, released or moved from");
-  hold_->core->release(hold_, hints);
+  hold_->core->release(hold_, hints, ranges);
   hold_ = nullptr;
   return Status();
 }
@@ -136,13 +136,19 @@ Result<Lease> Space::allocate(std::uint32_t n, TierIndex tier, const AllocateOpt
   return Lease(*hold);
 }
 
-Status Space::publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first,
-                      const Hints& hints) noexcept {
+Status Space::publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                      std::span<const RetainRange> ranges) noexcept {
   if (lease.hold_ == nullptr)
     return Status(Code::kMisuse, "publish: the lease is empty, released or moved from");
   if (lease.hold_->core != core_) return Status(Code::kMisuse, "publish: the lease is another space's");
-  return core_->publish(*lease.hold_, chain, first, hints);
+  return core_->publish(*lease.hold_, chain, first, hints, ranges);
 }
+
+Status Space::pin(std::span<const BlockKey> keys, std::chrono::seconds duration, TierIndex tier) noexcept {
+  return core_->pin(keys, duration, tier);
+}
+
+Status Space::unpin(std::span<const BlockKey> keys) noexcept { return core_->unpin(keys); }
 
 Status Space::drop(std::span<const BlockKey> keys, TierIndex tier) noexcept {
   return core_->drop(keys, tier);

@@ -48,6 +48,12 @@ Stats Core::stats() const {
   stats.duplicates = duplicates_.load(std::memory_order_relaxed);
   stats.load_failures = mover_->load_failures();
   stats.moves_refused = planner_->refused();
+  stats.pinned = planner_->pinned();
+  if (!tenants_.empty()) {
+    stats.tenants.resize(tenants_.size() + 1);
+    for (std::size_t n = 0; n < tenants_.size(); ++n) stats.tenants[n + 1].name = config_.tenants[n].name;
+    planner_->count_tenants(stats.tenants);
+  }
   stats.leases = holds_->in_use();
   stats.oldest_lease_ns = holds_->oldest_ns(clock_());
   stats.learned = learned_;

@@ -1,0 +1,53 @@
+// Whatever happens, no policy proposes and no planner carries out what is against the rules: a million steps
+// at random, from a seed, over every policy that is registered.
+//
+// KELVIN_SEED=N runs another million.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "plan_world.h"
+
+namespace kelvin::testing {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t kSteps = 100'000;
+#else
+constexpr std::uint64_t kSteps = 1'000'000;
+#endif
+constexpr std::uint64_t kStepsAWorld = 4'000;
+
+class EveryPlan : public ::testing::TestWithParam<const PolicyFactory*> {};
+
+TEST_P(EveryPlan, RespectsLeasesPinsSharesRetentionBudgetsAndTiersThatAreOffline) {
+  const char* given = std::getenv("KELVIN_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it meanwhile
+  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : 1;
+  const std::uint64_t steps = kSteps / policy_factories().size() + 1;
+  std::uint64_t proposed = 0;
+  std::uint64_t left = 0;
+  std::uint64_t done = 0;
+  for (std::uint64_t world = 0; done < steps; ++world) {
+    PlanWorld run(*GetParam(), first * 1'000'003 + world);
+    for (std::uint64_t step = 0; step < kStepsAWorld && done < steps; ++step, ++done) {
+      SCOPED_TRACE("seed " + std::to_string(first) + ", world " + std::to_string(world) + ", step " +
+                   std::to_string(step));
+      run.step();
+      if (HasFailure()) return;
+    }
+    proposed += run.proposed();
+    left += run.dropped;
+  }
+  EXPECT_GT(proposed, steps / 20) << "too little was planned to prove anything";
+  EXPECT_GT(left, steps / 20);
+}
+
+std::string name_of(const ::testing::TestParamInfo<const PolicyFactory*>& policy) {
+  return std::string(policy.param->name);
+}
+INSTANTIATE_TEST_SUITE_P(OfEach, EveryPlan,
+                         ::testing::ValuesIn(policy_factories().begin(), policy_factories().end()), name_of);
+
+}  // namespace
+}  // namespace kelvin::testing
