@@ -286,7 +286,7 @@ PlanWorld::Places PlanWorld::staying() const {
 PlanWorld::Counts PlanWorld::count(const Places& places) {
   Counts counts{};
   for (std::size_t k = 0; k < kKeys; ++k) {
-    for (std::size_t t = 0; t < 3; ++t) counts[owner(k)][t] += places[k] >> t & 1u;
+    for (std::size_t t = 0; t < 3; ++t) counts[owner(k)][t] += unsigned{places[k]} >> t & 1u;
   }
   return counts;
 }
