@@ -7,8 +7,11 @@
 #include "cli/commands.h"
 #include "cli/complain.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/report_plots.h"
 #include "cli/sim.h"
 #include "cli/sim_report.h"
+#include "cli/sweep.h"
 
 namespace kelvin::cli {
 namespace {
@@ -42,6 +45,24 @@ Result<SimReport> run(const TraceSet& traces, const Config& config, std::string*
   return report;
 }
 
+Status write_report(const TraceSet& traces, const Config& config, const SimReport& report,
+                    const SimArguments& arguments, std::string* why) {
+  Progress progress(stderr);
+  const auto curves = sweep(
+      traces, config, 0,
+      [&](std::size_t done, std::size_t planned) {
+        if (progress.due()) progress.show(done, planned, "simulations for the report");
+      },
+      why);
+  if (!curves.ok()) return curves.status();
+  ReportPage page = report_of_sim(report, config, *curves);
+  page.traces = arguments.traces;
+  page.config_name = arguments.config;
+  if (write_text(arguments.report, report_page(page))) return {};
+  *why = arguments.report + ": cannot be written";
+  return {Code::kIo, "writing a report"};
+}
+
 }  // namespace
 
 int sim_command(const SimArguments& arguments) {
@@ -64,6 +85,8 @@ int sim_command(const SimArguments& arguments) {
   if (!arguments.json.empty() && !write_text(arguments.json, sim_json(*report, *config))) {
     return complain(arguments.json + ": cannot be written");
   }
+  if (arguments.report.empty()) return kExitOk;
+  if (!write_report(*traces, *config, *report, arguments, &why).ok()) return complain(why);
   return kExitOk;
 }
 
