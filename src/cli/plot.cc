@@ -18,31 +18,43 @@ constexpr std::array<double, 24> kTimeSteps = {
 struct Scale {
   double size;
   std::string_view name;
+  double from;  // used for values from here on
 };
 
-// The number in the largest of the units that leaves it at least 1.
+// The number in the last of the units that the value reaches, with three digits at least.
 template <std::size_t N>
 std::string scaled(double value, const std::array<Scale, N>& scales) {
   const Scale* best = &scales.front();
   for (const Scale& scale : scales) {
-    if (std::abs(value) >= scale.size) best = &scale;
+    if (std::abs(value) >= scale.from) best = &scale;
   }
-  return fmt::format("{:.4g} {}", value / best->size, best->name);
+  const double number = value / best->size;
+  return std::abs(number) < 100 ? fmt::format("{:.3g} {}", number, best->name)
+                                : fmt::format("{:.0f} {}", number, best->name);
+}
+
+constexpr double power(double base, int exponent) {
+  return exponent == 0 ? 1 : base * power(base, exponent - 1);
 }
 
 std::string bytes_text(double value) {
-  constexpr std::array<Scale, 6> kScales = {{{1, "B"},
-                                             {1024.0, "KiB"},
-                                             {1048576.0, "MiB"},
-                                             {1073741824.0, "GiB"},
-                                             {1099511627776.0, "TiB"},
-                                             {1125899906842624.0, "PiB"}}};
+  constexpr auto kScales = [] {
+    constexpr std::array<std::string_view, 6> kNames = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    std::array<Scale, kNames.size()> scales{};
+    for (std::size_t i = 0; i < kNames.size(); ++i) {
+      const double size = power(1024, static_cast<int>(i));
+      scales[i] = {size, kNames[i], size};
+    }
+    return scales;
+  }();
   return scaled(value, kScales);
 }
 
+// "90 s" is easier to read than "1.5 min": a unit is used from two of it on.
 std::string seconds_text(double value) {
-  constexpr std::array<Scale, 4> kScales = {{{1, "s"}, {60, "min"}, {3600, "h"}, {86400, "d"}}};
-  return scaled(value, kScales);
+  constexpr std::array<Scale, 4> kScales = {
+      {{1, "s", 1}, {60, "min", 120}, {3600, "h", 7200}, {86400, "d", 172800}}};
+  return value > 0 && value < 1 ? fmt::format("{:.3g} ms", value * 1e3) : scaled(value, kScales);
 }
 
 // 1, 2 or 5 times a power of ten.

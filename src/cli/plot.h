@@ -12,7 +12,7 @@ namespace kelvin::cli {
 enum class PlotKind : std::uint8_t {
   kLines,    // one line a series, its points marked
   kStacked,  // areas on top of each other, over the same x
-  kPoints,   // points alone; a series with `joined` is a line from left to right too
+  kPoints,   // points alone
 };
 
 enum class Unit : std::uint8_t {
@@ -36,7 +36,6 @@ struct Series {
   std::vector<std::string> notes;  // for each point, shown when it is pointed at; may be empty
   bool strong = false;             // the one that this is about
   bool bound = false;              // not a choice: what the others are held against
-  bool joined = false;             // kPoints
 };
 
 struct Plot {

@@ -83,11 +83,11 @@ summary { color: var(--accent); cursor: pointer; width: fit-content; }
 table { width: 100%; border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 12px; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 td.number { text-align: right; }
-th { position: sticky; top: 0; padding: 0; background: var(--card); }
-th button { width: 100%; padding: 7px 12px; font: inherit; font-weight: 650; color: inherit; text-align: left; background: none; border: 0; cursor: pointer; }
+th { position: sticky; top: 0; padding: 0; background: var(--card); white-space: normal; vertical-align: bottom; }
+th button { width: 100%; min-width: 84px; padding: 7px 12px; font: inherit; font-weight: 650; color: inherit; text-align: left; background: none; border: 0; cursor: pointer; }
 th[aria-sort=ascending] button::after { content: " \2191"; }
 th[aria-sort=descending] button::after { content: " \2193"; }
-tr.marked td { background: var(--marked); font-weight: 600; }
+tr.marked td { background: var(--marked); }
 pre { max-height: 460px; margin: 8px 0 0; padding: 12px; overflow: auto; font: 13px/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; border: 1px solid var(--rule); border-radius: 8px; }
 footer { padding-bottom: 32px; color: var(--soft); font-size: 13px; }
 @media (max-width: 640px) {

@@ -184,10 +184,6 @@ Plot wait_plot(const std::vector<NamedResult>& results) {
   return plot;
 }
 
-double share_hidden(const SimResult& with, const SimResult& without) {
-  return without.load_wait_ns == 0 ? 0 : 1 - seconds(with.load_wait_ns) / seconds(without.load_wait_ns);
-}
-
 Plot tried_plot(const TuneReport& report) {
   Plot plot;
   plot.id = "tried";
@@ -196,10 +192,10 @@ Plot tried_plot(const TuneReport& report) {
   plot.kind = PlotKind::kPoints;
   plot.x = {"Written behind", Unit::kBytes, false};
   plot.y = {"Blocks hit", Unit::kShare, false};
-  Series best{"best", {}, {}, {}, true};
+  Series other{"others", {}, {}, {}};
   Series front{"Pareto front", {}, {}, {}};
   Series given{"as given", {}, {}, {}};
-  Series other{"others", {}, {}, {}};
+  Series best{"best", {}, {}, {}, true};
   for (const Trial& trial : report.tuning.trials) {
     Series& series = &trial == &report.tuning.winner() ? best
                      : trial.number == 0               ? given
@@ -209,7 +205,7 @@ Plot tried_plot(const TuneReport& report) {
     series.y.push_back(hit_ratio(trial.result));
     series.notes.push_back(settings_note(report, trial));
   }
-  for (Series* series : {&best, &front, &given, &other}) {
+  for (Series* series : {&other, &front, &given, &best}) {  // the last lies on top
     if (!series->x.empty()) plot.series.push_back(std::move(*series));
   }
   return plot;
@@ -233,7 +229,7 @@ ReportPage report_of_tuning(const TuneReport& report, const std::vector<SweepCur
   const Trial& given = report.tuning.trials.front();
   const std::uint64_t block_bytes = best.config.space.block_bytes;
   ReportPage page;
-  page.title = fmt::format("The best of {} settings", report.tuning.trials.size());
+  page.title = fmt::format("Tuning: the best of {} settings", report.tuning.trials.size());
   page.traces = report.traces;
   page.config_name = report.config_name;
   page.config_text = tuned_toml(report);

@@ -30,10 +30,7 @@ Plot hits_plot(const SimResult& result, const Config& config);
 // How long a request waited for its loads, on average, in each stretch of the trace.
 Plot wait_plot(const std::vector<NamedResult>& results);
 
-// The share of `without`'s load time that `with` does not wait for; 0 where there was none.
-double share_hidden(const SimResult& with, const SimResult& without);
-
-// Every setting tried: hits against bytes written, the front joined.
+// Every setting tried: hits against bytes written.
 Plot tried_plot(const TuneReport& report);
 
 ReportPage report_of_sim(const SimReport& report, const Config& config,

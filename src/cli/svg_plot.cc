@@ -11,11 +11,12 @@ namespace kelvin::cli {
 namespace {
 
 constexpr double kWidth = 600;
-constexpr double kHeight = 340;
-constexpr double kLeft = 66;
+constexpr double kHeight = 360;
+constexpr double kMargin = 2;
+constexpr double kLeft = 72;
 constexpr double kRight = 22;
-constexpr double kTop = 14;
-constexpr double kBottom = 54;
+constexpr double kTop = 38;
+constexpr double kBottom = 60;
 constexpr std::size_t kStyles = 8;
 constexpr std::size_t kMarkedPoints = 24;  // more would be a thick line
 
@@ -58,7 +59,7 @@ class Drawing {
     x_ = span_of(plot.x, [](const Series& series) { return &series.x; });
     y_ = span_of(plot.y, [](const Series& series) { return &series.y; });
     if (plot.kind == PlotKind::kStacked) y_.high = std::max(highest_stack(), 1e-9);
-    x_ticks_ = ticks(plot.x, x_.low, x_.high, 7);
+    x_ticks_ = ticks(plot.x, x_.low, x_.high, plot.x.log ? 7 : 5);
     y_ticks_ = ticks(plot.y, y_.low, y_.high, 6);
     widen(plot.x, x_ticks_, x_);
     widen(plot.y, y_ticks_, y_);
@@ -85,7 +86,7 @@ class Drawing {
     fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
   }
 
-  // Linear axes of y begin at 0: lengths are compared by eye.
+  // Linear axes begin at 0, for heights are compared by eye; but not around points alone.
   template <class Member>
   Span span_of(const Axis& axis, Member member) const {
     Span span{1e300, -1e300};
@@ -96,7 +97,7 @@ class Drawing {
       }
     }
     if (span.low > span.high) span = {axis.log ? 1.0 : 0.0, 2};
-    if (!axis.log && (&axis == &plot_.y || span.low > 0)) span.low = std::min(span.low, 0.0);
+    if (!axis.log && plot_.kind != PlotKind::kPoints) span.low = std::min(span.low, 0.0);
     if (span.high <= span.low) span.high = axis.log ? span.low * 2 : span.low + 1;
     return span;
   }
@@ -111,10 +112,9 @@ class Drawing {
     return highest;
   }
 
-  static void widen(const Axis& axis, const std::vector<double>& at, Span& span) {
-    if (!axis.log) return;
-    span.low = std::min(span.low, at.front());
-    span.high = std::max(span.high, at.back());
+  void widen(const Axis& axis, const std::vector<double>& at, Span& span) const {
+    if (axis.log || plot_.kind == PlotKind::kPoints) span.low = std::min(span.low, at.front());
+    if (axis.log) span.high = std::max(span.high, at.back());
   }
 
   // One tick more, so that no value stands above the last; but a share never passes the whole.
@@ -152,37 +152,36 @@ class Drawing {
     for (const double value : x_ticks_) {
       const double x = at_x(value);
       if (x > kWidth - kRight + 0.5) continue;
+      const bool last = x > kWidth - 2 * kRight;
       put("<line class=\"axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>", x, bottom,
           bottom + 4);
-      put("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x, bottom + 18,
-          unit_text(plot_.x.unit, value));
+      put("<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"{}\">{}</text>\n",
+          last ? kWidth - kMargin : x, bottom + 22, last ? "end" : "middle", unit_text(plot_.x.unit, value));
     }
     put("<text class=\"label\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n",
-        (kLeft + kWidth - kRight) / 2, kHeight - 10, escaped(plot_.x.label));
-    const double middle = (kTop + bottom) / 2;
-    put("<text class=\"label\" x=\"14\" y=\"{0:.1f}\" text-anchor=\"middle\" transform=\"rotate(-90 14 "
-        "{0:.1f})\">{1}"
-        "</text>\n",
-        middle, escaped(plot_.y.label));
+        (kLeft + kWidth - kRight) / 2, kHeight - 8, escaped(plot_.x.label));
+    put("<text class=\"label\" x=\"{}\" y=\"17\">{}</text>\n", kMargin, escaped(plot_.y.label));
   }
 
-  // A point that can be pointed at; `mark` empty: it is not seen.
+  // A point that can be pointed at, seen or not.
   void point(const Series& series, std::size_t index, std::size_t i, double y, bool marked) {
     const std::string note = i < series.notes.size() ? series.notes[i] : std::string();
     put("<path class=\"mark {}{}\" data-series=\"{}\" data-x=\"{}\" data-y=\"{}\" data-note=\"{}\" "
-        "data-at=\"{:.1f},{:.1f}\" transform=\"translate({:.1f},{:.1f})\" d=\"{}\"/>\n",
+        "data-at=\"{:.1f},{:.1f}\" transform=\"translate({:.1f},{:.1f}){}\" d=\"{}\"/>\n",
         css_class(series, index), marked ? "" : " unseen", index, unit_text(plot_.x.unit, series.x[i]),
         unit_text(plot_.y.unit, series.y[i]), escaped(note), at_x(series.x[i]), at_y(y), at_x(series.x[i]),
-        at_y(y), kMarks[index % kStyles]);
+        at_y(y), plot_.kind == PlotKind::kPoints && series.strong ? " scale(1.7)" : "",
+        kMarks[index % kStyles]);
   }
 
   void line(const Series& series, std::size_t index) {
     put("<g class=\"series{}\" data-name=\"{}\">\n", series.strong ? " strong" : "", escaped(series.name));
-    if (plot_.kind == PlotKind::kLines || series.joined) {
+    if (plot_.kind == PlotKind::kLines) {
       put("<polyline class=\"line {}\" stroke-dasharray=\"{}\" points=\"", css_class(series, index),
           dash_of(series, index));
-      for (std::size_t i = 0; i < series.x.size(); ++i)
+      for (std::size_t i = 0; i < series.x.size(); ++i) {
         put("{:.1f},{:.1f} ", at_x(series.x[i]), at_y(series.y[i]));
+      }
       put("\"/>\n");
     }
     const bool marked = plot_.kind == PlotKind::kPoints || series.x.size() <= kMarkedPoints;
@@ -262,7 +261,7 @@ std::string legend_of(const Plot& plot) {
             plot.id, s);
       }
     } else {
-      if (plot.kind == PlotKind::kLines || series.joined) {
+      if (plot.kind == PlotKind::kLines) {
         fmt::format_to(
             to, "<line class=\"line {}\" stroke-dasharray=\"{}\" x1=\"1\" x2=\"33\" y1=\"7\" y2=\"7\"/>",
             css_class(series, s), dash_of(series, s));

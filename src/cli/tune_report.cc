@@ -18,6 +18,7 @@ double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
 // The last part of a key says enough where it is the only one of that name.
 std::string heading(const TuneReport& report, const std::string& key) {
+  if (key == "policy.name") return "policy";
   const auto last = [](const std::string& text) { return text.substr(text.rfind('.') + 1); };
   const auto same = [&](const Dimension& other) { return last(other.key) == last(key); };
   return std::ranges::count_if(report.dimensions, same) == 1 ? last(key) : key;
@@ -150,9 +151,11 @@ std::string tune_table(const TuneReport& report) {
   head(report, out);
   row(report, tuning.winner(), "best", out);
   for (const Trial* trial : front) {
-    if (trial != &tuning.winner()) row(report, *trial, "", out);
+    if (trial != &tuning.winner()) row(report, *trial, trial->number == 0 ? "given" : "", out);
   }
-  if (tuning.trials.front().number == 0) row(report, tuning.trials.front(), "given", out);
+  const Trial& given = tuning.trials.front();
+  if (given.number == 0 && !given.on_front) row(report, given, "given", out);
+  if (tuning.winner().number == 0) out += "\nNothing tried is better than the config as it was given.\n";
   for (const std::string& key : idle_keys(report)) fmt::format_to(to, "\n{} made no difference.\n", key);
   return out;
 }

@@ -192,17 +192,21 @@ std::string nowhere(const Config& config, std::string_view text) {
   }
   const std::vector<std::string> paths = paths_of(config);
   const std::vector<std::string_view> all(paths.begin(), paths.end());
+  const std::string_view section = section_of(text);
   std::vector<std::string_view> beside;
   std::vector<std::string_view> sections;
   for (const std::string_view path : all) {
-    if (section_of(path) == section_of(text)) beside.push_back(path);
+    if (section_of(path) == section) beside.push_back(path.substr(section.size()));
     if (sections.empty() || sections.back() != section_of(path)) sections.push_back(section_of(path));
   }
-  if (!beside.empty())
-    return fmt::format("there is no key {}{}", in_quotes(text), did_you_mean(text, beside));
+  if (!beside.empty() && !section.empty()) {
+    const std::string_view key = text.substr(section.size());
+    return fmt::format("{} has no key {}{}", section.substr(0, section.size() - 1), in_quotes(key),
+                       did_you_mean(key, beside));
+  }
   const std::string_view meant = nearest(text, all);
-  return fmt::format("there is no key {}{}; keys begin with {}", in_quotes(text),
-                     meant.empty() ? std::string() : fmt::format("; did you mean '{}'?", meant),
+  return fmt::format("there is no key {}{} Keys begin with {}", in_quotes(text),
+                     meant.empty() ? std::string(".") : fmt::format("; did you mean '{}'?", meant),
                      fmt::join(sections, ", "));
 }
 
