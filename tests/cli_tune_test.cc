@@ -77,7 +77,7 @@ TEST_F(Command, TuneInterruptedShowsWhatItHasAndWritesNoReport) {
   const Outcome got = kelvin("tune " + path + " --config " + config +
                                  " --vary tier.near.free_ahead=0..50%:500 --budget 500 --jobs 1 --report " +
                                  folder_ + "/r.html",
-                             "timeout --preserve-status -s INT 1");
+                             "timeout --foreground --preserve-status -s INT 1");
   EXPECT_EQ(got.code, 1);
   EXPECT_THAT(got.out + got.err, HasSubstr("nterrupted"));  // some settings were simulated, or not even one
   EXPECT_FALSE(std::filesystem::exists(folder_ + "/r.html"));

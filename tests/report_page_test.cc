@@ -115,13 +115,14 @@ class ReportTest : public ::testing::Test {
 TEST_F(ReportTest, ASweepHasEveryPolicyBelowTheBoundAtEverySize) {
   std::string why;
   std::size_t planned = 0;
-  const auto curves = sweep(
+  const auto swept = sweep(
       traces_, config_, 2, [&](std::size_t, std::size_t all) { planned = all; }, &why);
-  ASSERT_TRUE(curves.ok()) << why;
+  ASSERT_TRUE(swept.ok()) << why;
+  const std::vector<SweepCurve>* curves = &swept->curves;
   ASSERT_EQ(curves->size(), policy_factories().size());
   EXPECT_TRUE(curves->front().own);
   EXPECT_EQ(curves->front().policy, "lru");
-  EXPECT_EQ(planned, curves->size() * curves->front().points.size());
+  EXPECT_EQ(planned, curves->size() * curves->front().points.size() + (swept->unaided ? 1 : 0));
   for (const SweepCurve& curve : *curves) {
     EXPECT_EQ(curve.as_configured().capacity, 1200 * config_.space.block_bytes);
     for (const SweepPoint& point : curve.points) {
@@ -149,6 +150,30 @@ TEST_F(ReportTest, SamplesOfASimulationAddUpToItsResult) {
   ASSERT_EQ(hits.series.size(), 2u);
   EXPECT_EQ(hits.series[1].name, "far");
   EXPECT_EQ(hits.series[0].x.size(), result->samples.size());
+}
+
+TEST_F(ReportTest, WhatPrefetchingHidesIsTheShareOfTheWaitWithoutIt) {
+  SimResult with;
+  SimResult without;
+  for (const auto& [on, off] : {std::pair{25u, 100u}, {0u, 0u}, {30u, 20u}}) {
+    with.samples.push_back({with.samples.size() * 1'000'000'000, 1, {}, 1, on});
+    without.samples.push_back({without.samples.size() * 1'000'000'000, 1, {}, 1, off});
+  }
+  const Plot plot = hidden_plot(with, without);
+  ASSERT_EQ(plot.series.size(), 1u);
+  EXPECT_THAT(plot.series[0].x, ElementsAre(0, 2));
+  EXPECT_THAT(plot.series[0].y, ElementsAre(0.75, -0.5));
+  EXPECT_EQ(count(svg_of(plot), "data-at="), 2u);
+  std::string why;
+  auto swept = sweep(
+      traces_, config_, 2, [](std::size_t, std::size_t) {}, &why);
+  ASSERT_TRUE(swept.ok()) << why;
+  SimReport report;
+  report.own = report.lru = swept->curves.front().as_configured().result;
+  swept->unaided.reset();
+  EXPECT_EQ(report_of_sim(report, config_, *swept).plots.size(), 3u);
+  swept->unaided = report.own;
+  EXPECT_EQ(report_of_sim(report, config_, *swept).plots.size(), 4u);
 }
 
 TEST(ReportPage, IsOneFileThatAsksNothingOfANetworkAndEscapesWhatItIsGiven) {

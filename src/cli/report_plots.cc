@@ -16,6 +16,10 @@ double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
+double hidden(std::uint64_t with_ns, std::uint64_t without_ns) {
+  return without_ns == 0 ? 0 : 1 - static_cast<double>(with_ns) / static_cast<double>(without_ns);
+}
+
 std::string percent(double value) { return fmt::format("{:.2f} %", 100 * value); }
 
 // "beside lru": the other figure of each headline.
@@ -70,6 +74,18 @@ PageTable policy_table(const std::vector<SweepCurve>& curves, std::uint64_t bloc
                           curve.own});
   }
   return table;
+}
+
+// What requests waited for loads; beside it, where that is known, what they did not wait for.
+void add_waits(const SimResult& own, std::vector<NamedResult> waits, const Sweep& sweep, ReportPage& page) {
+  if (sweep.unaided) waits.push_back({"without prefetching", &*sweep.unaided});
+  page.plots.push_back(wait_plot(waits));
+  if (!sweep.unaided) return;
+  page.plots.push_back(hidden_plot(own, *sweep.unaided));
+  const std::uint64_t without_ns = sweep.unaided->load_wait_ns;
+  page.headlines.push_back(
+      {"Load time hidden", percent(hidden(own.load_wait_ns, without_ns)),
+       fmt::format("without prefetching: {}", unit_text(Unit::kSeconds, seconds(without_ns)))});
 }
 
 std::string settings_note(const TuneReport& report, const Trial& trial) {
@@ -184,6 +200,23 @@ Plot wait_plot(const std::vector<NamedResult>& results) {
   return plot;
 }
 
+Plot hidden_plot(const SimResult& with, const SimResult& without) {
+  Plot plot;
+  plot.id = "hidden";
+  plot.title = "Load time hidden by prefetching";
+  plot.caption = "How much less requests waited for loads than without prefetching, in each stretch.";
+  plot.x = {"Time of the trace", Unit::kSeconds, false};
+  plot.y = {"Load time hidden", Unit::kShare, false};
+  Series line{with.policy, {}, {}, {}, true};
+  for (std::size_t i = 0; i < std::min(with.samples.size(), without.samples.size()); ++i) {
+    if (without.samples[i].load_wait_ns == 0) continue;
+    line.x.push_back(seconds(with.samples[i].until_ns));
+    line.y.push_back(hidden(with.samples[i].load_wait_ns, without.samples[i].load_wait_ns));
+  }
+  plot.series = {std::move(line)};
+  return plot;
+}
+
 Plot tried_plot(const TuneReport& report) {
   Plot plot;
   plot.id = "tried";
@@ -211,20 +244,20 @@ Plot tried_plot(const TuneReport& report) {
   return plot;
 }
 
-ReportPage report_of_sim(const SimReport& report, const Config& config,
-                         const std::vector<SweepCurve>& curves) {
+ReportPage report_of_sim(const SimReport& report, const Config& config, const Sweep& sweep) {
   ReportPage page;
   page.title = fmt::format("Simulation of policy {}", report.own.policy);
   page.config_text = to_toml(config);
-  page.headlines = headlines(report.own, report.lru, "lru", report.block_bytes, bound_of(curves));
+  page.headlines = headlines(report.own, report.lru, "lru", report.block_bytes, bound_of(sweep.curves));
   std::vector<NamedResult> waits = {{report.own.policy, &report.own, true}};
   if (report.own.policy != "lru") waits.push_back({"lru", &report.lru});
-  page.plots = {capacity_plot(curves), hits_plot(report.own, config), wait_plot(waits)};
-  page.tables = {policy_table(curves, report.block_bytes)};
+  page.plots = {capacity_plot(sweep.curves), hits_plot(report.own, config)};
+  add_waits(report.own, std::move(waits), sweep, page);
+  page.tables = {policy_table(sweep.curves, report.block_bytes)};
   return page;
 }
 
-ReportPage report_of_tuning(const TuneReport& report, const std::vector<SweepCurve>& curves) {
+ReportPage report_of_tuning(const TuneReport& report, const Sweep& sweep) {
   const Trial& best = report.tuning.winner();
   const Trial& given = report.tuning.trials.front();
   const std::uint64_t block_bytes = best.config.space.block_bytes;
@@ -233,14 +266,14 @@ ReportPage report_of_tuning(const TuneReport& report, const std::vector<SweepCur
   page.traces = report.traces;
   page.config_name = report.config_name;
   page.config_text = tuned_toml(report);
-  page.headlines = headlines(best.result, given.result, "as given", block_bytes, bound_of(curves));
+  page.headlines = headlines(best.result, given.result, "as given", block_bytes, bound_of(sweep.curves));
   std::vector<NamedResult> waits = {{"best", &best.result, true}};
   if (&given != &best) waits.push_back({"as given", &given.result});
-  const SweepCurve* lru = curve_of(curves, "lru");
+  const SweepCurve* lru = curve_of(sweep.curves, "lru");
   if (lru != nullptr && !lru->own) waits.push_back({"lru", &lru->as_configured().result});
-  page.plots = {tried_plot(report), capacity_plot(curves), hits_plot(best.result, best.config),
-                wait_plot(waits)};
-  page.tables = {trial_table(report), policy_table(curves, block_bytes)};
+  page.plots = {tried_plot(report), capacity_plot(sweep.curves), hits_plot(best.result, best.config)};
+  add_waits(best.result, std::move(waits), sweep, page);
+  page.tables = {trial_table(report), policy_table(sweep.curves, block_bytes)};
   return page;
 }
 

@@ -30,11 +30,14 @@ Plot hits_plot(const SimResult& result, const Config& config);
 // How long a request waited for its loads, on average, in each stretch of the trace.
 Plot wait_plot(const std::vector<NamedResult>& results);
 
+// The share of load time that requests no longer waited for with prefetching, in each stretch of the trace:
+// 1 - T_with / T_without. Below 0: they waited longer.
+Plot hidden_plot(const SimResult& with, const SimResult& without);
+
 // Every setting tried: hits against bytes written.
 Plot tried_plot(const TuneReport& report);
 
-ReportPage report_of_sim(const SimReport& report, const Config& config,
-                         const std::vector<SweepCurve>& curves);
-ReportPage report_of_tuning(const TuneReport& report, const std::vector<SweepCurve>& curves);
+ReportPage report_of_sim(const SimReport& report, const Config& config, const Sweep& sweep);
+ReportPage report_of_tuning(const TuneReport& report, const Sweep& sweep);
 
 }  // namespace kelvin::cli

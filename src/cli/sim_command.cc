@@ -48,14 +48,14 @@ Result<SimReport> run(const TraceSet& traces, const Config& config, std::string*
 Status write_report(const TraceSet& traces, const Config& config, const SimReport& report,
                     const SimArguments& arguments, std::string* why) {
   Progress progress(stderr);
-  const auto curves = sweep(
+  const auto swept = sweep(
       traces, config, 0,
       [&](std::size_t done, std::size_t planned) {
         if (progress.due()) progress.show(done, planned, "simulations for the report");
       },
       why);
-  if (!curves.ok()) return curves.status();
-  ReportPage page = report_of_sim(report, config, *curves);
+  if (!swept.ok()) return swept.status();
+  ReportPage page = report_of_sim(report, config, *swept);
   page.traces = arguments.traces;
   page.config_name = arguments.config;
   if (write_text(arguments.report, report_page(page))) return {};

@@ -112,8 +112,8 @@ class Drawing {
     return highest;
   }
 
-  void widen(const Axis& axis, const std::vector<double>& at, Span& span) const {
-    if (axis.log || plot_.kind == PlotKind::kPoints) span.low = std::min(span.low, at.front());
+  static void widen(const Axis& axis, const std::vector<double>& at, Span& span) {
+    span.low = std::min(span.low, at.front());
     if (axis.log) span.high = std::max(span.high, at.back());
   }
 

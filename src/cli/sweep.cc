@@ -58,6 +58,15 @@ std::vector<SweepCurve> curves_of(const Config& config) {
   return curves;
 }
 
+// The config without prefetching, if its policy can do without and does not yet.
+std::optional<Config> unaided(const Config& config) {
+  constexpr const char* kPrefetch = "policy.prefetch";
+  const auto now = value_at(config, kPrefetch, nullptr);
+  Config copy = config;
+  if (!now.ok() || *now == "false" || !set_value(copy, kPrefetch, "false", nullptr).ok()) return std::nullopt;
+  return copy;
+}
+
 }  // namespace
 
 const SweepPoint& SweepCurve::as_configured() const {
@@ -66,21 +75,24 @@ const SweepPoint& SweepCurve::as_configured() const {
   return *found;
 }
 
-Result<std::vector<SweepCurve>> sweep(const TraceSet& traces, const Config& config, std::size_t jobs,
-                                      const std::function<void(std::size_t, std::size_t)>& tick,
-                                      std::string* why) try {
-  std::vector<SweepCurve> curves = curves_of(config);
-  const std::size_t sizes = curves.front().points.size();
-  const std::size_t count = curves.size() * sizes;
+Result<Sweep> sweep(const TraceSet& traces, const Config& config, std::size_t jobs,
+                    const std::function<void(std::size_t, std::size_t)>& tick, std::string* why) try {
+  Sweep found{curves_of(config), {}};
+  const std::optional<Config> without = unaided(config);
+  if (without) found.unaided.emplace();
+  const std::size_t sizes = found.curves.front().points.size();
+  const std::size_t points = found.curves.size() * sizes;
+  const std::size_t count = points + (without ? 1 : 0);
   const Work work = [&](std::size_t number, std::string* what) -> Status {
-    SweepCurve& curve = curves[number / sizes];
+    const bool extra = number == points;
+    SweepCurve& curve = found.curves[extra ? 0 : number / sizes];
     SweepPoint& point = curve.points[number % sizes];
-    Config sized = scaled(config, point.scale);
+    Config sized = extra ? *without : scaled(config, point.scale);
     if (!curve.own) sized.policy = {curve.policy, {}};
     auto result = simulate(traces, sized, {}, what);
     if (!result.ok()) return result.status();
-    point.result = std::move(*result);
-    if (curve.own) point.bound_hit = bound_of(traces, sized);
+    (extra ? *found.unaided : point.result) = std::move(*result);
+    if (curve.own && !extra) point.bound_hit = bound_of(traces, sized);
     return {};
   };
   const auto tell = [&](std::size_t done) { tick(done, count); };
@@ -89,10 +101,11 @@ Result<std::vector<SweepCurve>> sweep(const TraceSet& traces, const Config& conf
     *why = "interrupted: the report needs every simulation, and was not written";
     return Status(Code::kCanceled, "simulating sizes and policies");
   }
-  for (SweepCurve& curve : curves) {
-    for (std::size_t i = 0; i < sizes; ++i) curve.points[i].bound_hit = curves.front().points[i].bound_hit;
+  for (SweepCurve& curve : found.curves) {
+    for (std::size_t i = 0; i < sizes; ++i)
+      curve.points[i].bound_hit = found.curves.front().points[i].bound_hit;
   }
-  return curves;
+  return found;
 } catch (const std::bad_alloc&) {
   *why = "out of memory while simulating sizes and policies";
   return Status(Code::kFull, "simulating sizes and policies");

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,9 +30,14 @@ struct SweepCurve {
   const SweepPoint& as_configured() const;
 };
 
-// Simulates them on `jobs` threads (0: all). The own curve is the first. kCanceled: Ctrl-C.
-Result<std::vector<SweepCurve>> sweep(const TraceSet& traces, const Config& config, std::size_t jobs,
-                                      const std::function<void(std::size_t done, std::size_t planned)>& tick,
-                                      std::string* why);
+struct Sweep {
+  std::vector<SweepCurve> curves;    // the own one is the first
+  std::optional<SimResult> unaided;  // the config as it is, but nothing brought near ahead of its need
+};
+
+// Simulates them on `jobs` threads (0: all). `unaided` is there if the config's policy has a key "prefetch"
+// that is not false anyway. kCanceled: Ctrl-C.
+Result<Sweep> sweep(const TraceSet& traces, const Config& config, std::size_t jobs,
+                    const std::function<void(std::size_t done, std::size_t planned)>& tick, std::string* why);
 
 }  // namespace kelvin::cli

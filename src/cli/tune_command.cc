@@ -74,14 +74,14 @@ Status write_page(const TuneArguments& arguments, const Task& task, const TuneRe
                   std::string* why) {
   if (arguments.report.empty()) return {};
   Progress progress(stderr);
-  const auto curves = sweep(
+  const auto swept = sweep(
       task.traces, report.tuning.winner().config, arguments.jobs,
       [&](std::size_t done, std::size_t planned) {
         if (progress.due()) progress.show(done, planned, "simulations for the report");
       },
       why);
-  if (!curves.ok()) return curves.status();
-  return write_or_say(arguments.report, report_page(report_of_tuning(report, *curves)), why);
+  if (!swept.ok()) return swept.status();
+  return write_or_say(arguments.report, report_page(report_of_tuning(report, *swept)), why);
 }
 
 }  // namespace
