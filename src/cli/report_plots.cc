@@ -22,26 +22,28 @@ double hidden(std::uint64_t with_ns, std::uint64_t without_ns) {
 
 std::string percent(double value) { return fmt::format("{:.2f} %", 100 * value); }
 
-// "beside lru": the other figure of each headline.
-std::vector<Headline> headlines(const SimResult& own, const SimResult& other, const std::string& name,
+// Each with the same figure of the first of the others, if there is one.
+std::vector<Headline> headlines(const NamedResult& own, const std::vector<NamedResult>& others,
                                 std::uint64_t block_bytes, double bound) {
-  const auto written = [&](const SimResult& result) {
+  std::vector<Headline> lines;
+  const auto add = [&](const char* name, const auto& figure) {
+    Headline line{name, figure(*own.result), {}};
+    if (!others.empty()) line.beside = fmt::format("{}: {}", others[0].name, figure(*others[0].result));
+    lines.push_back(std::move(line));
+  };
+  const auto time = [](double value) { return unit_text(Unit::kSeconds, value); };
+  add("Blocks hit", [](const SimResult& result) { return percent(hit_ratio(result)); });
+  lines[0].beside += fmt::format("{}MIN: {}", others.empty() ? "" : ", ", percent(bound));
+  add("GPU time saved", [&](const SimResult& result) { return time(result.saved_seconds); });
+  add("Waited for loads, in all",
+      [&](const SimResult& result) { return time(seconds(result.load_wait_ns)); });
+  add("Time to first token, p99",
+      [&](const SimResult& result) { return time(seconds(result.ttft_ns.percentile(99))); });
+  add("Written behind", [&](const SimResult& result) {
     return unit_text(Unit::kBytes,
                      static_cast<double>(result.written_behind) * static_cast<double>(block_bytes));
-  };
-  const auto wait = [](const SimResult& result) {
-    return unit_text(Unit::kSeconds, seconds(result.load_wait_ns));
-  };
-  const auto p99 = [](const SimResult& result) {
-    return unit_text(Unit::kSeconds, seconds(result.ttft_ns.percentile(99)));
-  };
-  return {{"Blocks hit", percent(hit_ratio(own)),
-           fmt::format("{}: {}, MIN: {}", name, percent(hit_ratio(other)), percent(bound))},
-          {"GPU time saved", unit_text(Unit::kSeconds, own.saved_seconds),
-           fmt::format("{}: {}", name, unit_text(Unit::kSeconds, other.saved_seconds))},
-          {"Waited for loads, in all", wait(own), fmt::format("{}: {}", name, wait(other))},
-          {"Time to first token, p99", p99(own), fmt::format("{}: {}", name, p99(other))},
-          {"Written behind", written(own), fmt::format("{}: {}", name, written(other))}};
+  });
+  return lines;
 }
 
 const SweepCurve* curve_of(const std::vector<SweepCurve>& curves, std::string_view policy) {
@@ -99,7 +101,7 @@ std::string settings_note(const TuneReport& report, const Trial& trial) {
 
 PageTable trial_table(const TuneReport& report) {
   PageTable table;
-  table.title = "Settings tried";
+  table.title = "Every setting tried";
   table.caption = fmt::format(
       "{} of {} planned. Marked: the Pareto front, where nothing is gained without a cost elsewhere. Click a "
       "heading to sort.",
@@ -228,7 +230,7 @@ Plot tried_plot(const TuneReport& report) {
   Series other{"others", {}, {}, {}};
   Series front{"Pareto front", {}, {}, {}};
   Series given{"as given", {}, {}, {}};
-  Series best{"best", {}, {}, {}, true};
+  Series best{report.tuning.winner().number == 0 ? "best (as given)" : "best", {}, {}, {}, true};
   for (const Trial& trial : report.tuning.trials) {
     Series& series = &trial == &report.tuning.winner() ? best
                      : trial.number == 0               ? given
@@ -248,9 +250,12 @@ ReportPage report_of_sim(const SimReport& report, const Config& config, const Sw
   ReportPage page;
   page.title = fmt::format("Simulation of policy {}", report.own.policy);
   page.config_text = to_toml(config);
-  page.headlines = headlines(report.own, report.lru, "lru", report.block_bytes, bound_of(sweep.curves));
-  std::vector<NamedResult> waits = {{report.own.policy, &report.own, true}};
-  if (report.own.policy != "lru") waits.push_back({"lru", &report.lru});
+  const NamedResult own{report.own.policy, &report.own, true};
+  std::vector<NamedResult> others;
+  if (report.own.policy != "lru") others.push_back({"lru", &report.lru});
+  page.headlines = headlines(own, others, report.block_bytes, bound_of(sweep.curves));
+  std::vector<NamedResult> waits = {own};
+  waits.insert(waits.end(), others.begin(), others.end());
   page.plots = {capacity_plot(sweep.curves), hits_plot(report.own, config)};
   add_waits(report.own, std::move(waits), sweep, page);
   page.tables = {policy_table(sweep.curves, report.block_bytes)};
@@ -266,11 +271,13 @@ ReportPage report_of_tuning(const TuneReport& report, const Sweep& sweep) {
   page.traces = report.traces;
   page.config_name = report.config_name;
   page.config_text = tuned_toml(report);
-  page.headlines = headlines(best.result, given.result, "as given", block_bytes, bound_of(sweep.curves));
-  std::vector<NamedResult> waits = {{"best", &best.result, true}};
-  if (&given != &best) waits.push_back({"as given", &given.result});
+  std::vector<NamedResult> others;
+  if (&given != &best) others.push_back({"as given", &given.result});
   const SweepCurve* lru = curve_of(sweep.curves, "lru");
-  if (lru != nullptr && !lru->own) waits.push_back({"lru", &lru->as_configured().result});
+  if (lru != nullptr && !lru->own) others.push_back({"lru", &lru->as_configured().result});
+  page.headlines = headlines({"best", &best.result, true}, others, block_bytes, bound_of(sweep.curves));
+  std::vector<NamedResult> waits = {{"best", &best.result, true}};
+  waits.insert(waits.end(), others.begin(), others.end());
   page.plots = {tried_plot(report), capacity_plot(sweep.curves), hits_plot(best.result, best.config)};
   add_waits(best.result, std::move(waits), sweep, page);
   page.tables = {trial_table(report), policy_table(sweep.curves, block_bytes)};

@@ -38,9 +38,10 @@ double number_of(const OptionSpec& spec, std::string_view text) {
 
 double significant(double value, int digits) { return read_number(fmt::format("{:.{}g}", value, digits)); }
 
-// Sizes are rounded to a 64th of the power of two below, at most: 1722MiB rather than 1805649510B.
+// Sizes are rounded to the largest unit of which they have 16: 1720MiB rather than 1803886264B.
 double rounded_bytes(double bytes) {
-  const double unit = std::max(1.0, std::exp2(std::floor(std::log2(std::max(bytes, 1.0))) - 9));
+  double unit = 1;
+  while (bytes >= 16 * 1024 * unit) unit *= 1024;
   return std::round(bytes / unit) * unit;
 }
 
