@@ -221,12 +221,12 @@ std::vector<std::size_t> front_numbers(const Tuning& tuning) {
   return numbers;
 }
 
-TEST(ParetoFront, HoldsWhatNothingBeatsInEverything) {
+TEST(ParetoFront, HoldsWhatNothingBeatsInEverythingAndOfEqualsTheFirst) {
   Tuning tuning;
   tuning.trials = {trial(0, 50, 10, 5), trial(1, 60, 20, 5), trial(2, 55, 20, 5),
                    trial(3, 40, 1, 5),  trial(4, 50, 10, 5), trial(5, 30, 30, 1)};
   judge(tuning, {}, Objective::kHits);
-  EXPECT_THAT(front_numbers(tuning), ElementsAre(0, 1, 3, 4, 5));
+  EXPECT_THAT(front_numbers(tuning), ElementsAre(0, 1, 3, 5));
   EXPECT_EQ(tuning.winner().number, 1u);
 }
 
@@ -234,7 +234,7 @@ TEST(ParetoFront, CountsTheCapacityOfATierThatIsVaried) {
   Tuning tuning;
   tuning.trials = {trial(0, 50, 10, 5, 100), trial(1, 60, 10, 5, 200), trial(2, 60, 10, 5, 150)};
   judge(tuning, {}, Objective::kHits);
-  EXPECT_THAT(front_numbers(tuning), ElementsAre(1, 2));
+  EXPECT_THAT(front_numbers(tuning), ElementsAre(1));
   judge(tuning, dimensions_of(config_of(1, 1), {"tier.near.capacity=1MiB,2MiB"}), Objective::kHits);
   EXPECT_THAT(front_numbers(tuning), ElementsAre(0, 2));
   EXPECT_EQ(tuning.winner().number, 2u) << "of equals the cheaper one";

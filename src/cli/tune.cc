@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "cli/interrupt.h"
@@ -46,7 +47,9 @@ void mark_front(Tuning& tuning, const std::vector<Dimension>& dimensions, Object
   costs.reserve(tuning.trials.size());
   for (const Trial& trial : tuning.trials) costs.push_back(costs_of(trial, dimensions, objective));
   for (std::size_t i = 0; i < costs.size(); ++i) {
+    const auto earlier = std::span(costs).first(i);
     tuning.trials[i].on_front =
+        std::ranges::find(earlier, costs[i]) == earlier.end() &&
         std::ranges::none_of(costs, [&](const Costs& other) { return dominates(other, costs[i]); });
   }
 }

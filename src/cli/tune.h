@@ -3,7 +3,7 @@
 // What a setting gains is, by the objective, the share of blocks hit or the seconds of GPU time saved. What
 // it costs: bytes written behind, the slowest requests' time to first token (p99), and the capacity of each
 // tier whose capacity is varied. A setting is on the Pareto front if no other is at least as good in all of
-// these and better in one.
+// these and better in one, and none before it is equal in all.
 //
 // Thread contract: run_trials is called by one thread and uses several; the rest are pure functions.
 #pragma once
