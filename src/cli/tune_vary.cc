@@ -209,8 +209,8 @@ Result<std::vector<Dimension>> read_dimensions(const Config& config, const std::
   std::vector<Dimension> dimensions;
   // A policy's keys are known only with it: policy.name is read first, wherever it stands.
   std::vector<std::string> order = given;
-  std::ranges::stable_partition(order,
-                                [](const std::string& text) { return text.starts_with("policy.name="); });
+  std::stable_partition(order.begin(), order.end(),
+                        [](const std::string& text) { return text.starts_with("policy.name="); });
   for (const std::string& text : order) {
     Dimension dimension;
     if (Status status = Reader(config, text, dimensions, why).read(dimension); !status.ok()) return status;
