@@ -45,6 +45,8 @@ TEST(UnitText, IsShortAndHasItsUnit) {
   EXPECT_EQ(unit_text(Unit::kBytes, 1536), "1.5 KiB");
   EXPECT_EQ(unit_text(Unit::kBytes, 1023.0 * (1 << 20)), "1023 MiB");
   EXPECT_EQ(unit_text(Unit::kSeconds, 0.25), "250 ms");
+  EXPECT_EQ(unit_text(Unit::kSeconds, 0), "0 s");
+  EXPECT_EQ(unit_text(Unit::kSeconds, 12e-6), "12 us");
   EXPECT_EQ(unit_text(Unit::kSeconds, 90), "90 s");
   EXPECT_EQ(unit_text(Unit::kSeconds, 150), "2.5 min");
   EXPECT_EQ(unit_text(Unit::kSeconds, 9000), "2.5 h");

@@ -52,9 +52,13 @@ std::string bytes_text(double value) {
 
 // "90 s" is easier to read than "1.5 min": a unit is used from two of it on.
 std::string seconds_text(double value) {
-  constexpr std::array<Scale, 4> kScales = {
-      {{1, "s", 1}, {60, "min", 120}, {3600, "h", 7200}, {86400, "d", 172800}}};
-  return value > 0 && value < 1 ? fmt::format("{:.3g} ms", value * 1e3) : scaled(value, kScales);
+  constexpr std::array<Scale, 6> kScales = {{{1e-6, "us", 0},
+                                             {1e-3, "ms", 1e-3},
+                                             {1, "s", 1},
+                                             {60, "min", 120},
+                                             {3600, "h", 7200},
+                                             {86400, "d", 172800}}};
+  return value == 0 ? "0 s" : scaled(value, kScales);
 }
 
 // 1, 2 or 5 times a power of ten.
@@ -81,7 +85,6 @@ std::string unit_text(Unit unit, double value) {
     case Unit::kShare: return fmt::format("{:.4g} %", std::round(value * 1e4) / 1e2);
     case Unit::kBytes: return bytes_text(value);
     case Unit::kSeconds: return seconds_text(value);
-    case Unit::kMilliseconds: return fmt::format("{:.4g} ms", value);
     case Unit::kPlain: break;
   }
   return fmt::format("{:.4g}", value);

@@ -16,10 +16,9 @@ enum class PlotKind : std::uint8_t {
 };
 
 enum class Unit : std::uint8_t {
-  kShare,         // 0.5 = "50 %"
-  kBytes,         // "2 GiB"
-  kSeconds,       // "35 min"
-  kMilliseconds,  // "12 ms"
+  kShare,    // 0.5 = "50 %"
+  kBytes,    // "2 GiB"
+  kSeconds,  // "35 min", "12 ms"
   kPlain,
 };
 

@@ -10,7 +10,6 @@ namespace kelvin::cli {
 namespace {
 
 double seconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e9; }
-double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
 double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
@@ -189,13 +188,13 @@ Plot wait_plot(const std::vector<NamedResult>& results) {
   plot.caption =
       "What a request waits until its known blocks are in the first tier, on average in each stretch.";
   plot.x = {"Time of the trace", Unit::kSeconds, false};
-  plot.y = {"Wait of a request", Unit::kMilliseconds, false};
+  plot.y = {"Wait of a request", Unit::kSeconds, false};
   for (const NamedResult& named : results) {
     Series line{named.name, {}, {}, {}, named.strong};
     for (const SimSample& sample : named.result->samples) {
       if (sample.served == 0) continue;
       line.x.push_back(seconds(sample.until_ns));
-      line.y.push_back(milliseconds(sample.load_wait_ns) / static_cast<double>(sample.served));
+      line.y.push_back(seconds(sample.load_wait_ns) / static_cast<double>(sample.served));
     }
     plot.series.push_back(std::move(line));
   }

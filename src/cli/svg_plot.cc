@@ -13,7 +13,7 @@ namespace {
 constexpr double kWidth = 600;
 constexpr double kHeight = 360;
 constexpr double kMargin = 2;
-constexpr double kLeft = 72;
+constexpr double kLeft = 76;
 constexpr double kRight = 22;
 constexpr double kTop = 38;
 constexpr double kBottom = 60;
