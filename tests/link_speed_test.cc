@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -96,6 +97,15 @@ TEST_F(LinkSpeedTest, MeasuresAFileBesideTheOneInUseAndLeavesNothing) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(LinkSpeedTest, LeavesAFileAloneThatIsInTheWayOfItsScratchFile) {
+  if (find_tier_factory("nvme") == nullptr) GTEST_SKIP() << "built without the nvme tier";
+  use_file(folder_ + "/blocks");
+  const std::string taken = fmt::format("{}/blocks.bench-{}", folder_, ::getpid());
+  std::ofstream(taken) << "somebody's data";
+  EXPECT_THAT(measure().front().missing, HasSubstr("is in the way of a scratch file: remove it"));
+  EXPECT_TRUE(std::filesystem::exists(taken));
+}
+
 TEST_F(LinkSpeedTest, NeverWritesOnADevice) {
   if (find_tier_factory("nvme") == nullptr) GTEST_SKIP() << "built without the nvme tier";
   use_file("/dev/null");
@@ -160,12 +170,10 @@ TEST_F(LinkSpeedTest, ASimulationTakesTheSpeedsThatWereWritten) {
 }
 
 TEST(ScratchFile, IsGoneWithItsObject) {
-  const std::string beside = ::testing::TempDir() + "kelvin_scratch";
-  std::string path;
+  const std::string path = ::testing::TempDir() + "kelvin_scratch";
   {
-    const ScratchFile file(beside);
-    path = file.path();
-    EXPECT_NE(path, beside);
+    const ScratchFile file(path);
+    EXPECT_EQ(file.path(), path);
     std::ofstream(path) << "bytes";
     EXPECT_TRUE(std::filesystem::exists(path));
   }

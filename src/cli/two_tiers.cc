@@ -35,13 +35,21 @@ bool declares(const TierConfig& tier, std::string_view option) {
          std::ranges::find(factory->options, option, &OptionSpec::name) != factory->options.end();
 }
 
-// Empty, or why measuring on that path would do harm.
-std::string harm_of(const std::string& path) {
+// A path beside the one given, on its drive even where that is a link to another. Empty: `why` says what is
+// wrong.
+std::string scratch_beside(const std::string& path, std::string* why) {
   std::error_code error;
   const std::filesystem::file_status found = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(found) || std::filesystem::is_regular_file(found)) return {};
-  return fmt::format(
-      "'{}' is no regular file, and measuring would write over it: measure on a file of that drive", path);
+  if (std::filesystem::exists(found) && !std::filesystem::is_regular_file(found)) {
+    *why = fmt::format(
+        "'{}' is no regular file, and measuring would write over it: measure on a file of that drive", path);
+    return {};
+  }
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  std::string scratch = fmt::format("{}.bench-{}", error ? path : real.string(), ::getpid());
+  if (!std::filesystem::exists(std::filesystem::symlink_status(scratch, error))) return scratch;
+  *why = fmt::format("'{}' is in the way of a scratch file: remove it", scratch);
+  return {};
 }
 
 // Each path of a list, on a line of its own, becomes a scratch file beside it.
@@ -51,9 +59,10 @@ Status move_to_scratch(Option& paths, std::vector<std::unique_ptr<ScratchFile>>&
   while (!rest.empty()) {
     const std::string path(rest.substr(0, rest.find('\n')));
     rest.remove_prefix(std::min(rest.size(), path.size() + 1));
-    if (*why = harm_of(path); !why->empty()) return {Code::kUnsupported, "measuring"};
-    files.push_back(std::make_unique<ScratchFile>(path));
-    moved += (moved.empty() ? "" : "\n") + files.back()->path();
+    std::string scratch = scratch_beside(path, why);
+    if (scratch.empty()) return {Code::kUnsupported, "measuring"};
+    moved += (moved.empty() ? "" : "\n") + scratch;
+    files.push_back(std::make_unique<ScratchFile>(std::move(scratch)));
   }
   paths.value = moved;
   return {};
@@ -85,8 +94,6 @@ std::uint64_t blocks_of(const Config& config, std::size_t tier, std::uint64_t by
 }
 
 }  // namespace
-
-ScratchFile::ScratchFile(const std::string& beside) : path_(fmt::format("{}.bench-{}", beside, ::getpid())) {}
 
 ScratchFile::~ScratchFile() {
   std::error_code ignored;

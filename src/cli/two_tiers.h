@@ -7,13 +7,15 @@
 // Thread contract: one thread at a time.
 // Invariants:
 //   1. A path that is there already and is no regular file (a device) is refused, never opened.
-//   2. The space ends before its scratch files do.
+//   2. A scratch file lies on the drive of the file it stands for, under a name that nothing had before.
+//   3. The space ends before its scratch files do.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kelvin/space.h"
@@ -23,8 +25,8 @@ namespace kelvin::cli {
 // A file that is removed at the end, whatever happens.
 class ScratchFile {
  public:
-  // Nothing is made here: whoever opens the path does. `beside`: the path in whose folder it lies.
-  explicit ScratchFile(const std::string& beside);
+  // Nothing is made here: whoever opens the path does. Precondition: nothing is at `path` yet.
+  explicit ScratchFile(std::string path) noexcept : path_(std::move(path)) {}
   ~ScratchFile();
   ScratchFile(const ScratchFile&) = delete;
   ScratchFile& operator=(const ScratchFile&) = delete;
