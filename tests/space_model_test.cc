@@ -102,7 +102,10 @@ class ModelRun {
     if (first == chain.size()) return;
     const std::size_t n = 1 + dice_.below(chain.size() - first);
     AllocateOptions options;
-    if (dice_.one_in(2)) options = {WhenFull::kWait, 20s, {}};
+    if (dice_.one_in(2)) {
+      options.when_full = WhenFull::kWait;
+      options.timeout = 20s;
+    }
     auto slots = space_->allocate(static_cast<std::uint32_t>(n), kNear, options);
     seen_ << 'p' << code_name(slots.status().code());
     if (!slots.ok()) {

@@ -89,7 +89,10 @@ class Caller {
     if (first == chain.size()) return;
     const std::size_t n = 1 + dice_.below(std::min<std::size_t>(4, chain.size() - first));
     AllocateOptions options;
-    if (dice_.one_in(2)) options = {WhenFull::kWait, 2ms, {}};
+    if (dice_.one_in(2)) {
+      options.when_full = WhenFull::kWait;
+      options.timeout = 2ms;
+    }
     auto slots = shared_.space->allocate(static_cast<std::uint32_t>(n), kNear, options);
     if (!slots.ok()) {
       EXPECT_TRUE(may_refuse(slots.status().code())) << slots.status().message();

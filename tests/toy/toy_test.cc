@@ -43,8 +43,9 @@ std::vector<BlockKey> prompt(const Space& space, std::uint32_t request, std::siz
 }
 
 void compute(Space& space, const std::vector<BlockKey>& keys, std::uint32_t request) {
-  const AllocateOptions patient{
-      .when_full = WhenFull::kWait, .timeout = std::chrono::seconds(10), .slots = {}};
+  AllocateOptions patient;
+  patient.when_full = WhenFull::kWait;
+  patient.timeout = std::chrono::seconds(10);
   auto fresh = space.allocate(static_cast<std::uint32_t>(keys.size()), TierIndex(0), patient);
   ASSERT_TRUE(fresh.ok()) << fresh.status().message();
   for (std::size_t i = 0; i < keys.size(); ++i) {
