@@ -1,18 +1,14 @@
 // The kelvin command as a person or a script meets it: exit codes, messages, the JSON it writes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <sstream>
 #include <string>
 
 #include "cli/progress.h"
+#include "command_fixture.h"
 
 namespace kelvin {
 namespace {
@@ -23,84 +19,39 @@ using testing::MatchesRegex;
 using testing::Not;
 using testing::StartsWith;
 
-constexpr const char* kTwoTiers = R"(
-[space]
-block_bytes = "16KiB"
-model = "test"
-[[tier]]
-name = "near"
-kind = "dram"
-capacity = "16MiB"
-[[tier]]
-name = "far"
-kind = "dram"
-capacity = "64MiB"
-)";
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-};
-
-class Command : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string pattern = testing::TempDir() + "kelvin_cli_test.XXXXXX";
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  // `arguments` as a shell would read them.
-  Outcome kelvin(const std::string& arguments) {
-    const std::string out = folder_ + "/stdout";
-    const std::string err = folder_ + "/stderr";
-    const int status = std::system(  // NOLINT(concurrency-mt-unsafe): a test has one thread
-        (std::string("'") + KELVIN_COMMAND + "' " + arguments + " >'" + out + "' 2>'" + err + "'").c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read(out), read(err)};
-  }
-
-  static std::string read(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
-  }
-
-  std::string write(const std::string& name, const std::string& text) {
-    std::string path = folder_ + "/" + name;
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
-  }
-
-  std::string trace(const std::string& kind, int requests) {
-    std::string path = folder_ + "/" + kind + ".jsonl";
-    const Outcome got = kelvin("trace gen --kind " + kind + " --seed 1 --requests " +
-                               std::to_string(requests) + " --out " + path);
-    EXPECT_EQ(got.code, 0) << got.err;
-    return path;
-  }
-
-  std::string folder_;
-};
-
 TEST_F(Command, SaysItsVersionAndItsHelp) {
   const Outcome version = kelvin("--version");
   EXPECT_EQ(version.code, 0);
   EXPECT_THAT(version.out, MatchesRegex("kelvin [0-9]+\\.[0-9]+\\.[0-9]+\n"));
   const Outcome help = kelvin("--help");
   EXPECT_EQ(help.code, 0);
-  for (const char* word : {"replay", "sim", "trace", "config", "Exit codes"})
+  for (const char* word : {"replay", "sim", "tune", "bench", "trace", "config", "Exit codes"})
     EXPECT_THAT(help.out, HasSubstr(word));
 }
 
 TEST_F(Command, WrongUsageEndsWithTwoAndSaysWhy) {
-  for (const char* arguments :
-       {"", "nonsense", "replay", "replay t.jsonl", "trace", "config", "config check", "trace info",
-        "trace gen --kind chat --requests 5", "trace gen --kind poems --requests 5 --seed 1",
-        "trace gen --kind chat --requests 0 --seed 1", "trace gen --kind chat --requests many --seed 1",
-        "replay t.jsonl --config c.toml --limit 0", "replay t.jsonl --config c.toml --frobnicate"}) {
+  for (const char* arguments : {"",
+                                "nonsense",
+                                "replay",
+                                "replay t.jsonl",
+                                "trace",
+                                "config",
+                                "config check",
+                                "trace info",
+                                "trace gen --kind chat --requests 5",
+                                "trace gen --kind poems --requests 5 --seed 1",
+                                "trace gen --kind chat --requests 0 --seed 1",
+                                "trace gen --kind chat --requests many --seed 1",
+                                "tune",
+                                "tune t.jsonl --config c.toml",
+                                "tune t.jsonl --config c.toml --vary",
+                                "tune t.jsonl --config c.toml --vary a=b --objective luck",
+                                "tune t.jsonl --config c.toml --vary a=b --budget 0",
+                                "bench",
+                                "bench --config c.toml",
+                                "bench --links",
+                                "replay t.jsonl --config c.toml --limit 0",
+                                "replay t.jsonl --config c.toml --frobnicate"}) {
     const Outcome got = kelvin(arguments);
     EXPECT_EQ(got.code, 2) << arguments;
     EXPECT_THAT(got.err, Not(testing::IsEmpty())) << arguments;

@@ -262,7 +262,7 @@ TEST_F(Lru, AtOnceItDoesNotLookAtEverything) {
 // --- what plans may not take ---
 
 TEST_F(Lru, WhatIsKeptStandsAsideAndKeepsItsOrder) {
-  begin(1);
+  begin(kLruPolicy, 1);
   publish({1, 2, 3, 4, 5, 6}, 0);
   for (const std::uint32_t block : {1u, 2u, 4u}) state(block).kept = state(block).leased = 1;
   EXPECT_EQ(victims(1), (Ids{3}));
@@ -273,7 +273,7 @@ TEST_F(Lru, WhatIsKeptStandsAsideAndKeepsItsOrder) {
 }
 
 TEST_F(Lru, WhatIsKeptAndUsedIsAsRecentAsAnyOther) {
-  begin(1);
+  begin(kLruPolicy, 1);
   publish({1, 2, 3}, 0);
   state(1).kept = state(1).leased = 1;
   EXPECT_EQ(victims(1), (Ids{2}));
@@ -283,7 +283,7 @@ TEST_F(Lru, WhatIsKeptAndUsedIsAsRecentAsAnyOther) {
 }
 
 TEST_F(Lru, DoesNotLookAtAllThatIsKeptTimeAndAgain) {
-  begin(1);
+  begin(kLruPolicy, 1);
   Ids all(5000);
   std::iota(all.begin(), all.end(), 0u);
   publish(all, 0);

@@ -38,7 +38,7 @@ PlanWorld::PlanWorld(const PolicyFactory& factory, std::uint64_t seed) : random_
       made(factory.make({infos, 400, space}, made(Options::bind(factory.options, {}, "policy", &why)), &why));
   auto watched = std::make_unique<WatchedPolicy>(std::move(policy));
   policy_ = watched.get();
-  Planner::Parts parts{*residency_, *journal_, sink_, clock_, *topology_, std::move(watched), {}, {}};
+  Planner::Parts parts{*residency_, *journal_, sink_, clock_, clock_, *topology_, std::move(watched), {}, {}};
   const std::array<double, 2> shares = {0.1 * below(6), 0.1 * below(6)};
   ProtectionSetup setup;
   listed_ = !one_in(4);

@@ -38,8 +38,9 @@ inline bool same_tenant(const TenantConfig& a, const TenantConfig& b) {
 
 inline bool same_config(const Config& a, const Config& b) {
   return same_space(a.space, b.space) && std::ranges::equal(a.tiers, b.tiers, same_tier) &&
-         a.policy.name == b.policy.name && a.policy.learned == b.policy.learned && same_options(a.policy.options, b.policy.options) &&
-         same_mover(a.mover, b.mover) && std::ranges::equal(a.tenants, b.tenants, same_tenant);
+         a.policy.name == b.policy.name && a.policy.learned == b.policy.learned &&
+         same_options(a.policy.options, b.policy.options) && same_mover(a.mover, b.mover) &&
+         std::ranges::equal(a.tenants, b.tenants, same_tenant);
 }
 
 }  // namespace kelvin

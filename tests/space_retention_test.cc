@@ -34,7 +34,7 @@ class EveryPolicyTest : public ::testing::TestWithParam<const PolicyFactory*> {
     AllocateOptions options;
     options.when_full = when_full;
     options.timeout = 5s;
-    options.tenant = hints.tenant;
+    options.hints = hints;
     auto lease = space_->allocate(static_cast<std::uint32_t>(chain.size()), kNear, options);
     if (!lease.ok()) return lease.status();
     for (std::size_t i = 0; i < chain.size(); ++i) write_block(*lease, i, chain[i]);

@@ -153,6 +153,20 @@ Status validate(const Config& config, std::string* why);
 // Writes a config as TOML that parse_config reads back to the same config.
 std::string to_toml(const Config& config);
 
+// Single keys by path: "space.max_leases", "tier.dram.capacity" (the tier by its name), "policy.sample",
+// "mover.queue"; the keys of a tier's kind and of the policy are reached like the common ones. All fail with
+// kNotFound for a path that leads nowhere, and say in `why` (if not null) what is known there instead.
+
+// What may be written there. Its views stay valid as long as the program runs.
+Result<OptionSpec> key_at(const Config& config, std::string_view path, std::string* why);
+
+// What is written there, as in TOML without quotes; a key of a kind that is not given has its default.
+Result<std::string> value_at(const Config& config, std::string_view path, std::string* why);
+
+// Writes `value` there. kInvalid: not a value of that key. Another policy.name or tier kind takes the keys of
+// the one before away. Only this value is looked at: validate() says whether the whole is still good.
+Status set_value(Config& config, std::string_view path, std::string_view value, std::string* why);
+
 // "8GiB" -> 8589934592; also KB, MB, GB, TB (powers of 1000), KiB .. TiB, B and plain numbers.
 Result<std::uint64_t> parse_bytes(std::string_view text);
 // "250us" -> 250000; ns, us, ms, s, min, h.

@@ -10,10 +10,14 @@ namespace kelvin::cli {
 namespace {
 
 constexpr std::uint64_t kMaxRequests = 100'000'000;
+constexpr std::uint64_t kMaxTrials = 100'000;
+constexpr std::uint64_t kMaxJobs = 1024;
 
 struct Parsed {
   ReplayArguments replay;
   SimArguments sim;
+  TuneArguments tune;
+  BenchArguments bench;
   GenArguments gen;
   std::string trace;
   std::string config;
@@ -48,6 +52,61 @@ CLI::App* add_sim(CLI::App& app, SimArguments& to) {
       ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
       ->type_name("N");
   command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
+  command
+      ->add_option("--report", to.report, "write a page with plots here; simulates every policy at six sizes")
+      ->type_name("OUT.html");
+  return command;
+}
+
+CLI::App* add_tune(CLI::App& app, TuneArguments& to) {
+  const std::map<std::string, Objective> objectives = {
+      {"hits", Objective::kHits}, {"seconds", Objective::kSeconds}, {"ttft", Objective::kTtft}};
+  CLI::App* command =
+      app.add_subcommand("tune", "Simulate many settings of a config on traces; find the best");
+  command->add_option("TRACE", to.traces, "JSON lines, plain or zstd; - is standard input")->required();
+  command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
+  command
+      ->add_option(
+          "--vary", to.vary,
+          "KEY=V1,V2,... or KEY=LO..HI[:STEPS][:log], such as policy.sample=16,64; once for each key")
+      ->required()
+      ->allow_extra_args(false)
+      ->type_name("VALUES");
+  command
+      ->add_option("--objective", to.objective,
+                   "what is best: hits, seconds (of GPU time saved) or ttft (p99)")
+      ->type_name("WHAT")
+      ->transform(CLI::CheckedTransformer(objectives).description(""));
+  command->add_option("--budget", to.search.budget, "settings at most; a larger grid is drawn from at random")
+      ->check(CLI::Range(std::uint64_t{1}, kMaxTrials))
+      ->capture_default_str()
+      ->type_name("N");
+  command->add_flag("--random", to.search.random, "draw at random even where the whole grid could be tried");
+  command->add_option("--seed", to.search.seed, "the same seed draws the same settings")
+      ->capture_default_str()
+      ->type_name("S");
+  command->add_option("--jobs", to.jobs, "simulations at once; default: one for each CPU")
+      ->check(CLI::Range(std::uint64_t{1}, kMaxJobs))
+      ->type_name("N");
+  command->add_option("--limit", to.limit, "only so many requests of each trace")
+      ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
+      ->type_name("N");
+  command->add_option("--out", to.out, "write the best config here")->type_name("FILE");
+  command->add_option("--report", to.report, "write a page with plots here")->type_name("OUT.html");
+  command->add_option("--json", to.json, "write all results here; - is standard output")->type_name("OUT");
+  return command;
+}
+
+CLI::App* add_bench(CLI::App& app, BenchArguments& to) {
+  CLI::App* command = app.add_subcommand("bench", "Measure this machine as a config uses it");
+  command
+      ->add_flag("--links", to.links,
+                 "the links between the tiers: latency and bandwidth of loads and stores")
+      ->required();
+  command->add_option("--config", to.config, "tiers and mover (TOML)")->required()->type_name("FILE");
+  command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
+  command->add_flag("--write", to.write, "write a copy of the config with these speeds, FILE.measured.toml");
+  command->add_option("--out", to.out, "write that copy here")->type_name("FILE");
   return command;
 }
 
@@ -79,6 +138,8 @@ int run_command_line(int argc, const char* const* argv) try {
 
   const CLI::App* replay = add_replay(app, parsed.replay);
   const CLI::App* sim = add_sim(app, parsed.sim);
+  const CLI::App* tune = add_tune(app, parsed.tune);
+  const CLI::App* bench = add_bench(app, parsed.bench);
   CLI::App* trace = app.add_subcommand("trace", "Make and look at traces");
   trace->require_subcommand(1);
   const CLI::App* gen = add_gen(*trace, parsed.gen);
@@ -96,6 +157,8 @@ int run_command_line(int argc, const char* const* argv) try {
   }
   if (replay->parsed()) return replay_command(parsed.replay);
   if (sim->parsed()) return sim_command(parsed.sim);
+  if (tune->parsed()) return tune_command(parsed.tune);
+  if (bench->parsed()) return bench_command(parsed.bench);
   if (gen->parsed()) return trace_gen_command(parsed.gen);
   if (info->parsed()) return trace_info_command(parsed.trace);
   return config_check_command(parsed.config);

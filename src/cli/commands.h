@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/trace_gen.h"
+#include "cli/tune.h"
 
 namespace kelvin::cli {
 
@@ -34,6 +35,28 @@ struct SimArguments {
   std::string save_learned;
   std::uint64_t limit = 0;  // of each trace
   std::string json;         // "": none; "-": standard output, instead of the table
+  std::string report;       // "": none; an HTML page
+};
+
+struct TuneArguments {
+  std::vector<std::string> traces;
+  std::string config;
+  std::vector<std::string> vary;  // see tune_vary.h
+  Objective objective = Objective::kHits;
+  SearchOptions search;
+  std::uint64_t jobs = 0;   // 0: as many as the machine runs at once
+  std::uint64_t limit = 0;  // of each trace
+  std::string out;          // "": none; the best config
+  std::string report;       // "": none; an HTML page
+  std::string json;         // "": none; "-": standard output, instead of the table
+};
+
+struct BenchArguments {
+  std::string config;
+  bool links = false;
+  bool write = false;  // a copy of the config with what was measured
+  std::string out;     // where; "": beside the config
+  std::string json;    // "": none; "-": standard output, instead of the table
 };
 
 struct GenArguments {
@@ -46,6 +69,8 @@ struct GenArguments {
 // Each returns an exit code and has said on standard error what is wrong.
 int replay_command(const ReplayArguments& arguments);
 int sim_command(const SimArguments& arguments);
+int tune_command(const TuneArguments& arguments);
+int bench_command(const BenchArguments& arguments);
 int trace_gen_command(const GenArguments& arguments);
 int trace_info_command(const std::string& trace);
 int config_check_command(const std::string& path);

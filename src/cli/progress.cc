@@ -32,6 +32,15 @@ std::string progress_line(const ProgressState& state, double seconds) {
   return line;
 }
 
+std::string progress_line(std::size_t done, std::size_t planned, std::string_view what, double seconds) {
+  std::string line = fmt::format("{} of {} {}  {}", done, planned, what, duration(seconds));
+  if (done > 0 && done < planned) {
+    const double each = seconds / static_cast<double>(done);
+    line += fmt::format("  ETA {}", duration(each * static_cast<double>(planned - done)));
+  }
+  return line;
+}
+
 Progress::Progress(std::FILE* stream)
     : stream_(stream),
       terminal_(::isatty(::fileno(stream)) == 1),
@@ -49,9 +58,18 @@ bool Progress::due() noexcept { return terminal_ && Clock::now() >= next_; }
 void Progress::show(const ProgressState& state) {
   if (!terminal_) return;
   const auto now = Clock::now();
+  write(progress_line(state, seconds(now)), now);
+}
+
+void Progress::show(std::size_t done, std::size_t planned, std::string_view what) {
+  if (!terminal_) return;
+  const auto now = Clock::now();
+  write(progress_line(done, planned, what, seconds(now)), now);
+}
+
+void Progress::write(const std::string& line, Clock::time_point now) {
   next_ = now + kEvery;
   shown_ = true;
-  const std::string line = progress_line(state, std::chrono::duration<double>(now - start_).count());
   std::fputs(kWipe, stream_);
   std::fputs(line.c_str(), stream_);
   std::fflush(stream_);

@@ -212,12 +212,17 @@ class Simulation {
   }
 
   void begin_sample() {
-    result_.samples.push_back({now_ns_ + sample_ns_, 0, std::vector<std::uint64_t>(config_.tiers.size())});
+    result_.samples.push_back(
+        {now_ns_ + sample_ns_, 0, std::vector<std::uint64_t>(config_.tiers.size()), 0, 0});
+  }
+
+  SimSample& sample_now() {
+    if (now_ns_ > result_.samples.back().until_ns) begin_sample();
+    return result_.samples.back();
   }
 
   void count_match(const Match& match) {
-    if (now_ns_ > result_.samples.back().until_ns) begin_sample();
-    SimSample& sample = result_.samples.back();
+    SimSample& sample = sample_now();
     sample.referenced += chain_.size();
     for (std::size_t t = 0; t < config_.tiers.size(); ++t) {
       sample.hits_by_tier[t] += match.in_tier[t];
@@ -234,6 +239,9 @@ class Simulation {
     result_.unpublished += chain_.size() - had - published;
     const std::uint64_t wait = now_ns_ - std::min(now_ns_, request.time_ns);
     result_.load_wait_ns += wait;
+    SimSample& sample = sample_now();
+    ++sample.served;
+    sample.load_wait_ns += wait;
     const double speed = config_.space.prefill_tokens_per_second;
     const double found =
         std::min<double>(static_cast<double>(had) * config_.space.block_tokens, request.input_tokens);

@@ -27,6 +27,8 @@ struct SimSample {
   std::uint64_t until_ns = 0;
   std::uint64_t referenced = 0;             // blocks
   std::vector<std::uint64_t> hits_by_tier;  // by the nearest tier that held the block
+  std::uint64_t served = 0;                 // requests that had their prefix and slots in this stretch
+  std::uint64_t load_wait_ns = 0;           // how long these waited, summed
 };
 
 struct SimResult {

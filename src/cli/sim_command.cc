@@ -7,8 +7,11 @@
 #include "cli/commands.h"
 #include "cli/complain.h"
 #include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/report_plots.h"
 #include "cli/sim.h"
 #include "cli/sim_report.h"
+#include "cli/sweep.h"
 
 namespace kelvin::cli {
 namespace {
@@ -25,16 +28,6 @@ std::vector<SimBound> bounds_of(const TraceSet& traces, const Config& config) {
   return bounds;
 }
 
-// Where blocks are brought near ahead of their need: the same run without that, to see what it is worth.
-Result<SimResult> run_unaided(const TraceSet& traces, const Config& config, std::string* why) {
-  Config unaided = config;
-  if (config.policy.name == "heat") {
-    std::erase_if(unaided.policy.options, [](const Option& option) { return option.name == "prefetch"; });
-    unaided.policy.options.push_back({"prefetch", "false"});
-  }
-  return simulate(traces, unaided, {}, why);
-}
-
 Result<SimReport> run(const TraceSet& traces, const Config& config, const SimOptions& options,
                       std::string* why) {
   SimReport report;
@@ -43,8 +36,9 @@ Result<SimReport> run(const TraceSet& traces, const Config& config, const SimOpt
   auto own = simulate(traces, config, options, why);
   if (!own.ok()) return own.status();
   report.own = std::move(*own);
-  if (config.tiers.size() > 1) {
-    auto unaided = run_unaided(traces, config, why);
+  const auto without = without_prefetch(config);
+  if (config.tiers.size() > 1 && (without || options.look_ahead_ns != 0)) {
+    auto unaided = simulate(traces, without.value_or(config), {}, why);
     if (!unaided.ok()) return unaided.status();
     report.unaided_wait_ns = unaided->load_wait_ns;
   }
@@ -57,6 +51,24 @@ Result<SimReport> run(const TraceSet& traces, const Config& config, const SimOpt
   report.lru = std::move(*lru);
   report.min = bounds_of(traces, config);
   return report;
+}
+
+Status write_report(const TraceSet& traces, const Config& config, const SimReport& report,
+                    const SimArguments& arguments, std::string* why) {
+  Progress progress(stderr);
+  const auto swept = sweep(
+      traces, config, 0,
+      [&](std::size_t done, std::size_t planned) {
+        if (progress.due()) progress.show(done, planned, "simulations for the report");
+      },
+      why);
+  if (!swept.ok()) return swept.status();
+  ReportPage page = report_of_sim(report, config, *swept);
+  page.traces = arguments.traces;
+  page.config_name = arguments.config;
+  if (write_text(arguments.report, report_page(page))) return {};
+  *why = arguments.report + ": cannot be written";
+  return {Code::kIo, "writing a report"};
 }
 
 }  // namespace
@@ -87,6 +99,8 @@ int sim_command(const SimArguments& arguments) {
   if (!arguments.json.empty() && !write_text(arguments.json, sim_json(*report, *config))) {
     return complain(arguments.json + ": cannot be written");
   }
+  if (arguments.report.empty()) return kExitOk;
+  if (!write_report(*traces, *config, *report, arguments, &why).ok()) return complain(why);
   return kExitOk;
 }
 
