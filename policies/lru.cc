@@ -10,7 +10,7 @@ namespace kelvin {
 namespace {
 
 constexpr std::uint32_t kLooks = 64;  // in a row at blocks that are kept, before the walk skips them
-constexpr int kStepsUp = 256;  // on arrival: copies overtake each other by no more than links are deep
+constexpr int kStepsUp = 256;         // on arrival: copies overtake each other by no more than links are deep
 
 class LruRanking {
  public:
@@ -67,10 +67,12 @@ class LruRanking {
     std::uint32_t block = walk_.next(list_);
     if (block == kNone && skipped_ != kNone) {  // nothing but what was skipped is left
       walk_.go_to(std::exchange(skipped_, kNone), list_.newest());
+      before_ = true;
       block = walk_.next(list_);
     }
+    if (skip_end_ != kNone && skipped_ == kNone && block == skip_end_) return kNone;
     if (block == behind_kept_) before_ = false;
-    return block == skip_end_ ? kNone : block;
+    return block;
   }
   void take(std::uint32_t /*block*/) noexcept { looks_ = kLooks; }
   void spare(std::uint32_t block) noexcept { touch(block); }  // nothing is more recent

@@ -156,44 +156,53 @@ class RankedPolicy : public Policy {
   void free_slots(Plan& plan, TierIndex tier) noexcept {
     Tier& own = tiers_[tier.value];
     const std::size_t first = plan.count;
-    own.ranking->begin(plan.budget);
-    walk(plan, tier);
+    Walk walk{plan, tier, plan.budget.want_free[tier.value]};
+    go(walk);
     if (!own.branches) return;
+    walk.breaks_up = true;
+    if (plan.count == first && walk.held_up) go(walk);
     for (const Move& move : plan.moves.subspan(first, plan.count - first))
       own.branches->name(move.block.value, false);
   }
 
+  struct Walk {
+    Plan& plan;
+    TierIndex tier;
+    std::uint32_t wanted;
+    bool held_up = false;    // something leased or kept builds on what might go
+    bool breaks_up = false;  // that goes all the same: nothing else can
+  };
+
   // Names victims until enough are found. `looks` bounds a walk in which hardly any can be had.
-  void walk(Plan& plan, TierIndex tier) noexcept {
-    Ranking& ranking = *tiers_[tier.value].ranking;
-    std::uint32_t wanted = plan.budget.want_free[tier.value];
-    const bool only_clean = plan.budget.at_once && !plan.budget.may_forget;
-    std::uint32_t looks = only_clean ? wanted * kScanPerSlot + kScanAtLeast : BlockId::kNone;
-    for (; wanted != 0 && looks != 0 && !plan.full(); --looks) {
+  void go(Walk& walk) noexcept {
+    Ranking& ranking = *tiers_[walk.tier.value].ranking;
+    const Budget& budget = walk.plan.budget;
+    const bool only_clean = budget.at_once && !budget.may_forget;
+    std::uint32_t looks = only_clean ? walk.wanted * kScanPerSlot + kScanAtLeast : BlockId::kNone;
+    ranking.begin(budget);
+    for (; walk.wanted != 0 && looks != 0 && !walk.plan.full(); --looks) {
       const std::uint32_t block = ranking.next();
-      if (block == BlockId::kNone || !evict_branch(plan, tier, block, wanted)) return;
+      if (block == BlockId::kNone || !evict_branch(walk, block)) return;
     }
   }
 
   // Evicts `block` after what builds on it, as far as slots are wanted. False: nothing more for now.
-  bool evict_branch(Plan& plan, TierIndex tier, std::uint32_t block, std::uint32_t& wanted) noexcept {
-    Tier& own = tiers_[tier.value];
+  bool evict_branch(Walk& walk, std::uint32_t block) noexcept {
+    Tier& own = tiers_[walk.tier.value];
     if (own.branches && own.branches->named(block)) return true;
     std::uint32_t victim = own.branches ? own.branches->end_of(block) : block;
-    while (wanted != 0 && !plan.full()) {
-      const BlockState state = plan.view.block(BlockId(victim));
-      if ((state.kept >> tier.value & 1) != 0) {
-        if constexpr (requires { own.ranking->pass(block); }) own.ranking->pass(block);
-        return true;
+    while (walk.wanted != 0 && !walk.plan.full()) {
+      const BlockState state = walk.plan.view.block(BlockId(victim));
+      if (!may_go(walk, block, state)) {
+        if (victim == block) return true;
+        walk.held_up = true;
+        if (!walk.breaks_up) return true;
+        victim = block;
+        continue;
       }
-      if ((state.leased >> tier.value & 1) != 0) {
-        own.ranking->spare(block);
-        return true;
-      }
-      if ((state.tiers >> tier.value & 1) == 0) return true;
-      const Verdict verdict = propose(plan, tier, BlockId(victim), state);
+      const Verdict verdict = propose(walk.plan, walk.tier, BlockId(victim), state);
       if (verdict != Verdict::kProposed) return verdict != Verdict::kLowerBusy;
-      --wanted;
+      --walk.wanted;
       own.ranking->take(victim);
       if (!own.branches) return true;
       own.branches->name(victim);
@@ -201,6 +210,18 @@ class RankedPolicy : public Policy {
       victim = state.parent.value;
     }
     return true;
+  }
+
+  // `block` was named; `state` is its, or that of what builds on it.
+  bool may_go(const Walk& walk, std::uint32_t block, const BlockState& state) noexcept {
+    Ranking& ranking = *tiers_[walk.tier.value].ranking;
+    const auto here = [&](std::uint32_t tiers) { return (tiers >> walk.tier.value & 1) != 0; };
+    if (here(state.kept)) {
+      if constexpr (requires { ranking.pass(block); }) ranking.pass(block);
+      return false;
+    }
+    if (here(state.leased)) ranking.spare(block);
+    return !here(state.leased) && here(state.tiers);
   }
 
   Verdict propose(Plan& plan, TierIndex tier, BlockId block, const BlockState& state) noexcept {

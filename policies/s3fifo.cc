@@ -62,9 +62,10 @@ class S3FifoRanking {
     small_size_ = small_.size() +
                   std::ranges::count_if(granted, [this](const BlockKey& key) { return enters_small(key); });
     main_size_ = main_.size();
-    looks_ = (kMostUses + 1) * (std::uint64_t{small_.size()} + main_.size()) + 1;
+    looks_ = (kMostUses + 2) * (std::uint64_t{small_.size()} + main_.size()) + 1;
     in_small_ = small_.oldest();
     in_main_ = main_.oldest();
+    spared_small_ = spared_main_ = 0;
   }
 
   std::uint32_t next() noexcept {
@@ -93,7 +94,13 @@ class S3FifoRanking {
     if (newcomer != nullptr && enters_small(*newcomer)) ++small_size_;
     newcomers_.grant();
   }
-  void spare(std::uint32_t block) noexcept { queue_of(block).touch(block); }
+  // Blocks in use go to the end of their queue; where nothing else is left in it, the walk through it ends.
+  void spare(std::uint32_t block) noexcept {
+    const bool small = items_[block].queue == Queue::kSmall;
+    queue_of(block).touch(block);
+    std::uint32_t& spared = small ? spared_small_ : spared_main_;
+    if (++spared >= queue_of(block).size()) (small ? in_small_ : in_main_) = kNone;
+  }
 
  private:
   static constexpr std::uint32_t kNone = RecencyList::kNone;
@@ -120,6 +127,7 @@ class S3FifoRanking {
     queue_of(block).remove(block);
     main_.push(block);
     if (in_main_ == kNone) in_main_ = block;
+    spared_main_ = 0;
     if (item.queue == Queue::kMain) {
       --item.uses;
     } else {
@@ -139,6 +147,7 @@ class S3FifoRanking {
   // Of a walk: where it is in the queues, their sizes without its victims and with the newcomers that have
   // slots, and how many more blocks it may look at.
   std::uint32_t in_small_ = kNone, in_main_ = kNone;
+  std::uint32_t spared_small_ = 0, spared_main_ = 0;  // since something else was met
   std::int64_t small_size_ = 0, main_size_ = 0;
   std::uint64_t looks_ = 0;
 };

@@ -64,7 +64,7 @@ TEST_F(Command, ConfigCheckSaysWhatEachTierAmountsTo) {
   EXPECT_THAT(got.out, HasSubstr("two.toml: ok"));
   EXPECT_THAT(got.out, HasSubstr("16 MiB = 1024 blocks"));
   EXPECT_THAT(got.out, HasSubstr("64 MiB = 4096 blocks"));
-  EXPECT_THAT(got.out, HasSubstr("policy  lru"));
+  EXPECT_THAT(got.out, HasSubstr("policy  heat"));
 }
 
 TEST_F(Command, ConfigCheckRefusesAMistakeWithItsPlace) {
@@ -167,7 +167,7 @@ TEST_F(Command, SimWritesJsonWithTheFixedKeys) {
                                 "policy", "references_per_second", "requests", "seconds", "ttft_ms.p50",
                                 "ttft_ms.p99", "virtual_seconds", "write_amplification"));
   EXPECT_EQ(report["requests"], 300);
-  EXPECT_EQ(report["policy"], "lru");
+  EXPECT_EQ(report["policy"], "heat");
   EXPECT_GT(report["bytes_moved"]["near>far"], 0);
   ASSERT_EQ(report["min"].size(), 2u);
   EXPECT_EQ(report["min"][1]["tiers"], "near+far");

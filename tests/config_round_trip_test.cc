@@ -159,7 +159,8 @@ store_bandwidth = "0B"
 prefault = true
 
 [policy]
-name = "lru"
+name = "heat"
+learned = "none"
 
 [mover]
 threads = 1

@@ -123,7 +123,7 @@ TEST_F(ReportTest, ASweepHasEveryPolicyBelowTheBoundAtEverySize) {
   const std::vector<SweepCurve>* curves = &swept->curves;
   ASSERT_EQ(curves->size(), policy_factories().size());
   EXPECT_TRUE(curves->front().own);
-  EXPECT_EQ(curves->front().policy, "lru");
+  EXPECT_EQ(curves->front().policy, config_.policy.name);
   EXPECT_EQ(planned, curves->size() * curves->front().points.size() + (swept->unaided ? 1 : 0));
   for (const SweepCurve& curve : *curves) {
     EXPECT_EQ(curve.as_configured().capacity, 1200 * config_.space.block_bytes);

@@ -43,6 +43,7 @@ inline Config config_of(std::vector<TierConfig> tiers, std::uint32_t threads = 0
   Config config;
   config.space.block_bytes = kBlockBytes;
   config.space.seed = 7;
+  config.policy.name = "lru";  // whose order the tests know
   config.tiers = std::move(tiers);
   config.mover.threads = threads;
   return config;

@@ -45,6 +45,7 @@ inline Config config_of_case(const ModelCase& run, std::uint32_t threads) {
   }
   Config config = config_of(std::move(tiers), threads);
   config.tiers[0].free_ahead = run.exact ? 0 : 0.25;
+  if (run.seed % 2 == 0) config.policy.name = "heat";
   config.space.max_leases = 24;
   config.mover.queue = 32;
   config.mover.offline_after = 1000;  // scripted faults are steady: only "gone" takes a tier offline

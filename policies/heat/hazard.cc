@@ -45,7 +45,6 @@ constexpr std::array<float, kBins> kWidths = make_widths();  // seconds
 
 Hazard::Hazard(const Rates& rates) : rates_(rates), weights_(kAll), evidence_(kAll) {
   for (std::size_t k = 0; k < kBins; ++k) weights_[kBase + k] = kFirstGuess;
-  weights_[kBase] += std::log(kWidths[0] / kWidths[1]);  // it is wider: the young are the hottest
 }
 
 int Hazard::bins_of(float pace) noexcept {

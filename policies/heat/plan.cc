@@ -250,7 +250,7 @@ HeatPolicy::Verdict HeatPolicy::evict(Plan& plan, TierIndex t, const Candidate& 
     if (plan.written[lower.value] >= plan.budget.may_write[lower.value]) return Verdict::kLowerBusy;
     ++plan.written[lower.value];
   }
-  if (victim.rank < kKept) tier.bar += kRecent * (victim.rank - tier.bar);
+  if (victim.rank < kKept) tier.bar += (tier.bar == 0 ? 1 : kRecent) * (victim.rank - tier.bar);
   plan.moves[plan.count++] = {BlockId(victim.block), t, drop ? kNoTier : lower, false, Urgency::kWriteBehind};
   block.passed = true;
   return Verdict::kProposed;

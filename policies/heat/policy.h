@@ -180,13 +180,13 @@ class HeatPolicy final : public Policy {
     // Precondition: the pool is not full and does not hold it.
     void keep(const Candidate& candidate) noexcept {
       std::size_t i = pooled++;
-      for (; i > 0 && candidate.rank > pool[i - 1].rank; --i) pool[i] = pool[i - 1];
+      for (; i > 0 && candidate.rank >= pool[i - 1].rank; --i) pool[i] = pool[i - 1];
       pool[i] = candidate;
     }
 
     Copies copies;
     std::uint8_t needed = 0;           // tiers, in one of which a victim must have a copy; 0: any will do
-    std::array<Candidate, 16> pool{};  // cold leaves seen before, coldest last, none twice
+    std::array<Candidate, 16> pool{};  // cold leaves seen before, the next victim last; none twice
     std::size_t pooled = 0;
     float bar = 0;                       // recent mean of the heat of what was evicted here
     std::vector<std::uint32_t> unsaved;  // adopted tiers: a queue in a ring

@@ -35,7 +35,8 @@ void HeatPolicy::foresee(std::uint64_t now_ns) noexcept {
     const Block& tail = blocks_[request->tail.value];
     if (tail.request != serial || tail.tiers == 0 || (tail.tiers & enough) != 0) continue;
     const Part part = request->known < request->kept ? Part::kBody : Part::kOwn;
-    if (requests_.heat(*request, part, now_ns) > kWorthwhile * tiers_[nearest_].bar)
+    const float bar = tiers_[nearest_].bar;  // 0: nothing has left yet
+    if (bar != 0 && requests_.heat(*request, part, now_ns) > kWorthwhile * bar)
       promote_chain(*request, serial, now_ns);
   }
   requests_.forget_grown();
