@@ -38,12 +38,7 @@ constexpr std::array kLinks = {
 };
 
 constexpr std::array kPolicies = {
-    &kHeatPolicy,
-    &kLruPolicy,
-    &kLru2Policy,
-    &kArcPolicy,
-    &kS3FifoPolicy,
-    &kCostPolicy,
+    &kHeatPolicy, &kLruPolicy, &kLru2Policy, &kArcPolicy, &kS3FifoPolicy, &kCostPolicy,
 };
 
 }  // namespace

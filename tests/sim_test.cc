@@ -12,6 +12,7 @@
 #include "cli/replay.h"
 #include "cli/sim_config.h"
 #include "cli/trace_gen.h"
+#include "planner/write_budget.h"
 #include "registry.h"
 
 namespace kelvin::cli {
@@ -183,7 +184,8 @@ TEST_F(SimTest, AWriteBudgetBoundsWhatIsWrittenBehind) {
   config.tiers[1].write_budget = static_cast<std::uint64_t>(blocks_a_second * kBlockBytes);
   const SimResult bounded = sim(config);
   EXPECT_LT(bounded.written_behind, free.written_behind);
-  EXPECT_LE(static_cast<double>(bounded.written_behind), blocks_a_second * (bounded.virtual_seconds + 1) + 1);
+  EXPECT_LE(static_cast<double>(bounded.written_behind),
+            blocks_a_second * (bounded.virtual_seconds + WriteBudget::kSeconds) + 1);
   EXPECT_GT(bounded.written_behind, 0u);
 }
 

@@ -57,6 +57,7 @@ struct TierState {
   std::uint32_t leaving = 0;     // slots that moves under way will free
   std::uint64_t load_ns = 0;     // measured: one block from here into tier 0; 0 for tier 0
   bool online = true;            // false: nothing can be moved to or from it
+  bool exclusive = false;        // a promotion out of it leaves no copy there
 };
 
 // One block as a policy sees it, at the moment of asking.

@@ -70,6 +70,8 @@ void HeatPolicy::promote(Plan& plan) noexcept {
     if (state.tiers == 0 || (state.tiers & enough) != 0 || leaves) continue;
     const TierIndex from(static_cast<std::uint8_t>(std::countr_zero(state.tiers)));
     if (!tiers[from.value].online) continue;
+    // Where the copy would go with it, a wrong guess costs a write, and where writes are rationed the block.
+    if (tiers[from.value].exclusive && !block.expected) continue;
     ++plan.written[nearest_];
     plan.moves[plan.count++] = {BlockId(id), from, near, true, Urgency::kPrefetch};
   }

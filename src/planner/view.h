@@ -21,6 +21,9 @@ class SpaceView final : public View {
     for (std::size_t t = 0; t < residency.tiers(); ++t) {
       states_[t].info = &topology.tier(TierIndex(static_cast<std::uint8_t>(t))).info();
     }
+    for (const auto& edge : topology.edges()) {
+      if (edge->takes_source) states_[edge->from.value].exclusive = true;
+    }
   }
 
   // Brings the numbers of tiers() up to date; `leaving(tier)` counts the moves that will free a slot there.

@@ -83,8 +83,8 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
     if (admit(hold, n, options) != 0) return Status();
   } else {
     const Asker asker{tenant_index(options.hints.tenant), {}};
-    while (missing != 0 && planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, nullptr,
-                                               asker) != 0) {
+    while (missing != 0 &&
+           planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, nullptr, asker) != 0) {
       missing = take_more(hold, n);
     }
     if (missing == 0) return Status();

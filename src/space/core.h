@@ -93,9 +93,9 @@ class Core {
   Layout layout_;
   Config config_;
   Clock clock_;
-  std::string learned_path_;  // empty: none
-  std::string learned_;       // Stats::learned
-  Clock event_clock_;         // the time that the policy knows
+  std::string learned_path_;            // empty: none
+  std::string learned_;                 // Stats::learned
+  Clock event_clock_;                   // the time that the policy knows
   std::vector<std::uint64_t> tenants_;  // ids, in the order of the config
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<Residency> residency_;

@@ -5,8 +5,8 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <new>
+#include <system_error>
 
 #include "base/fd.h"
 #include "space/core.h"
@@ -19,7 +19,7 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 Status fail(Status status, const std::string& path, const std::string& what, std::string* why) {
   if (why != nullptr) {
     *why = path + ": " + what;
-    if (status.native() != 0) *why += std::string(": ") + std::strerror(status.native());
+    if (status.native() != 0) *why += ": " + std::generic_category().message(status.native());
   }
   return status;
 }
