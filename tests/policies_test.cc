@@ -183,10 +183,8 @@ class AnyPolicy : public PolicyFixture, public ::testing::WithParamInterface<con
       }
     }
   }
-  // "lru" minds the order only of what is in use nowhere, "heat" has an order of its own, in heat_test.
-  bool may_go_first(std::uint32_t block) {
-    return GetParam()->name == "heat" || (GetParam()->name == "lru" && state(block).leased != 0);
-  }
+  // "lru" minds the order only of what is in use nowhere.
+  bool may_go_first(std::uint32_t block) { return GetParam()->name == "lru" && state(block).leased != 0; }
 
   // Asks until nothing comes any more; returns how many copies are left in the tier.
   std::uint32_t empty(std::size_t t) {

@@ -15,6 +15,7 @@ constexpr float kRecent = 0.02F;            // weight of the newest victim in a 
 constexpr std::size_t kMostPassed = 512;    // blocks set aside in one plan
 constexpr std::uint32_t kAhead = 16;        // leaves whose memory is being loaded at once
 constexpr std::size_t kLooks = 512;         // at once: copies looked at when no leaf will do
+constexpr std::size_t kLooksDeeper = 4096;  // and after one was found that others build on
 constexpr float kQuadraticTokens = 40'000;  // prompt at which attention costs as much as all the rest
 
 }  // namespace
@@ -182,21 +183,28 @@ HeatPolicy::Candidate HeatPolicy::pick(Plan& plan, TierIndex t) noexcept {
   return pick_any(plan, t);
 }
 
-// When the leaves looked at are all in use: any copy at all, leaves first. What stands behind leaves that
-// this plan names already is left to the next plan, which finds it in front.
+// When the leaves looked at are all in use: any copy at all, leaves first, then the deepest of some that
+// stand before nothing but leased ones. What stands behind leaves that this plan names already is left to the
+// next plan, which finds it in front.
 HeatPolicy::Candidate HeatPolicy::pick_any(Plan& plan, TierIndex t) noexcept {
   const bool only_clean = plan.budget.at_once && !plan.budget.may_forget;
   const bool moving = plan.view.tiers()[t.value].leaving != 0;  // then asking again soon will do
   const Copies& copies = tiers_[t.value].copies;
   std::size_t looks = only_clean || moving ? kLooks : copies.all().size();
+  std::uint32_t deepest = kNone;
+  std::uint32_t depth = 0;
   for (const std::uint32_t id : plan.count == 0 ? copies.all() : copies.all().first(copies.leaves())) {
     if (looks-- == 0) break;
     if (blocks_[id].passed || !tiers_[t.value].will_do(blocks_[id].tiers)) continue;
     const BlockState state = plan.view.block(BlockId(id));
     if ((state.leased >> t.value & 1) != 0 || (state.tiers >> t.value & 1) == 0) continue;
-    return {id, rank(id, plan.budget.now_ns)};
+    if (copies.leaf(id)) return {id, rank(id, plan.budget.now_ns)};
+    if (deepest == kNone) looks = std::min(looks, kLooksDeeper);
+    if (deepest != kNone && state.depth <= depth) continue;
+    deepest = id;
+    depth = state.depth;
   }
-  return {};
+  return deepest == kNone ? Candidate{} : Candidate{deepest, rank(deepest, plan.budget.now_ns)};
 }
 
 // The parent of a victim that was its only child, if it is no hotter; else it becomes a candidate.
