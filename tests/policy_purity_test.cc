@@ -174,7 +174,7 @@ class PolicyPurity : public ::testing::TestWithParam<std::string> {
   PlainTier near_{"dram", kNearSlots};
   PlainTier far_{"far", kFarSlots};
   const std::vector<const TierInfo*> infos_ = {&near_.info(), &far_.info()};
-  const SpaceConfig space_config_;
+  const SpaceConfig space_config_{};
 };
 
 TEST_P(PolicyPurity, TheSameEventsAndViewsGiveTheSamePlans) {

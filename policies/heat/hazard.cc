@@ -10,6 +10,7 @@ namespace kelvin::heat {
 namespace {
 
 constexpr float kFirstGuess = -3;  // logit of a use within half an octave, before anything is known
+constexpr float kFewReturns = 45;  // half of what is known of a request counts
 constexpr std::array<std::size_t, 3> kFinely = {kOutput, kFinish, kBlocks};
 
 // Two to the power of x, within 2e-6 of it. Ours, not the C library's: every machine must come to the same
@@ -120,13 +121,16 @@ void Hazard::returned(const Traits& traits, int bin, Part part, std::uint32_t co
   std::array<std::uint32_t, kPartTerms> own;
   terms(traits, bin, term);
   part_terms(traits, bin, static_cast<std::size_t>(part), own);
+  for (std::size_t k = 0; k <= static_cast<std::size_t>(bin); ++k) returns_from_[k] += 1;
   const float gradient = (chance(sum(term) + sum(own)) - 1) * weight_of(count);
   step(own, gradient);
   step(term, gradient);
 }
 
-// By bin. Terms that stay the same for some bins are summed for all of these at once.
-Hazard::Chances Hazard::chances(const Traits& traits, Part part) const noexcept {
+// By bin. Terms that stay the same for some bins are summed for all of these at once. What is known of the
+// request counts in full only where enough blocks of that age and older ones have come back: until then
+// blocks of such ages are told apart by age alone, as LRU does.
+Hazard::Chances Hazard::chances(const Traits& traits, int bin, Part part) const noexcept {
   const float* const own = &weights_[kPart + static_cast<std::size_t>(part) * kSlots];
   const std::size_t turn = std::min<std::size_t>(traits.field[kTurn], kTurnParts - 1);
   const float* const with_turn =
@@ -143,9 +147,7 @@ Hazard::Chances Hazard::chances(const Traits& traits, Part part) const noexcept 
     for (std::size_t slot = 0; slot < kFineSlots; ++slot) fine[slot] += field[slot];
   }
   Chances logit;
-  for (std::size_t k = 0; k < kBins; ++k) {
-    logit[k] = weights_[kBase + k] + coarse[0] + coarse[1 + k / kCoarse] + fine[k / kFine];
-  }
+  for (std::size_t k = 0; k < kBins; ++k) logit[k] = coarse[0] + coarse[1 + k / kCoarse] + fine[k / kFine];
   for (std::size_t p = 0; p < kPaces; ++p) {
     const float* const pace = &weights_[kPace + p * kRelative];
     if (traits.pace[p] < 0) {
@@ -155,7 +157,9 @@ Hazard::Chances Hazard::chances(const Traits& traits, Part part) const noexcept 
       for (std::size_t k = 0; k < kBins; ++k) logit[k] += from[k];
     }
   }
-  for (std::size_t k = 0; k < kBins; ++k) logit[k] = chance(logit[k]);
+  const float returns = returns_from_[static_cast<std::size_t>(bin)];
+  const float trust = returns / (returns + kFewReturns);
+  for (std::size_t k = 0; k < kBins; ++k) logit[k] = chance(weights_[kBase + k] + trust * logit[k]);
   return logit;
 }
 
@@ -173,14 +177,21 @@ float Hazard::index(const Chances& use, std::size_t bin) noexcept {
 }
 
 Hazard::Heats Hazard::heats(const Traits& traits, int bin, Part part) const noexcept {
-  const Chances use = chances(traits, part);
+  const Chances use = chances(traits, bin, part);
   const auto k = static_cast<std::size_t>(bin);
   return {index(use, k), index(use, k + 1)};
 }
 
-void Hazard::write(std::span<const float> weights, std::span<const float> evidence) noexcept {
-  std::ranges::copy(weights, weights_.begin());
-  std::ranges::copy(evidence, evidence_.begin());
+void Hazard::read(std::span<float> numbers) const noexcept {
+  auto at = std::ranges::copy(weights_, numbers.begin()).out;
+  at = std::ranges::copy(evidence_, at).out;
+  std::ranges::copy(returns_from_, at);
+}
+
+void Hazard::write(std::span<const float> numbers) noexcept {
+  std::ranges::copy(numbers.first(kAll), weights_.begin());
+  std::ranges::copy(numbers.subspan(kAll, kAll), evidence_.begin());
+  std::ranges::copy(numbers.subspan(2 * kAll, kBins), returns_from_.begin());
 }
 
 }  // namespace kelvin::heat

@@ -80,10 +80,9 @@ class Hazard {
   Heats heats(const Traits& traits, int bin, Part part) const noexcept;
 
   // What was learned, as numbers in a fixed order.
-  std::size_t size() const noexcept { return weights_.size(); }
-  std::span<const float> weights() const noexcept { return weights_; }
-  std::span<const float> evidence() const noexcept { return evidence_; }
-  void write(std::span<const float> weights, std::span<const float> evidence) noexcept;
+  static std::size_t numbers() noexcept { return 2 * kAll + kBins; }
+  void read(std::span<float> numbers) const noexcept;
+  void write(std::span<const float> numbers) noexcept;
 
  private:
   using Chances = std::array<float, kBins>;
@@ -113,7 +112,7 @@ class Hazard {
   static void part_terms(const Traits& traits, int bin, std::size_t part,
                          std::span<std::uint32_t, kPartTerms> term) noexcept;
   static int bins_of(float pace) noexcept;
-  Chances chances(const Traits& traits, Part part) const noexcept;
+  Chances chances(const Traits& traits, int bin, Part part) const noexcept;
   static float index(const Chances& use, std::size_t bin) noexcept;
   float sum(std::span<const std::uint32_t> term) const noexcept;
   void step(std::span<const std::uint32_t> term, float gradient) noexcept;
@@ -121,6 +120,7 @@ class Hazard {
   const Rates rates_;
   std::vector<float> weights_;
   std::vector<float> evidence_;  // sums of squared gradients, by weight
+  Chances returns_from_{};       // by bin: how many times blocks of that age or older ones came back
 };
 
 }  // namespace kelvin::heat

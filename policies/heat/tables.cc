@@ -1,7 +1,6 @@
 // See tables.h.
 #include "policies/heat/tables.h"
 
-#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -61,23 +60,20 @@ Status read_tables(std::span<const std::byte> bytes, std::span<float> numbers) n
 }
 
 void HeatPolicy::save(std::vector<std::byte>& bytes) const {
-  const std::size_t weights = requests_.hazard().size();
-  std::vector<float> numbers(2 * weights + Pace::kNumbers);
-  const std::span<float> all(numbers);
-  std::ranges::copy(requests_.hazard().weights(), all.begin());
-  std::ranges::copy(requests_.hazard().evidence(), all.subspan(weights).begin());
-  requests_.pace().read(&numbers[2 * weights]);
+  const std::size_t hazard = Hazard::numbers();
+  std::vector<float> numbers(hazard + Pace::kNumbers);
+  requests_.hazard().read(std::span(numbers).first(hazard));
+  requests_.pace().read(&numbers[hazard]);
   write_tables(numbers, bytes);
 }
 
 Status HeatPolicy::load(std::span<const std::byte> bytes) {
-  const std::size_t weights = requests_.hazard().size();
-  std::vector<float> numbers(2 * weights + Pace::kNumbers);
+  const std::size_t hazard = Hazard::numbers();
+  std::vector<float> numbers(hazard + Pace::kNumbers);
   const Status status = read_tables(bytes, numbers);
   if (!status.ok()) return status;
-  const std::span<const float> all(numbers);
-  requests_.hazard().write(all.first(weights), all.subspan(weights, weights));
-  requests_.pace().write(&numbers[2 * weights]);
+  requests_.hazard().write(std::span(numbers).first(hazard));
+  requests_.pace().write(&numbers[hazard]);
   return Status();
 }
 

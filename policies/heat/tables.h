@@ -1,7 +1,7 @@
 // What a heat policy has learned, as bytes.
 //
 // Format, all little-endian: u32 magic "KHT1", u32 version (1), u32 count n, n numbers as IEEE-754 binary32
-// (Hazard's weights, Hazard's evidence, Pace's numbers), u32 crc32c of everything before it.
+// (those of Hazard, then those of Pace), u32 crc32c of everything before it.
 //
 // Thread contract: pure functions.
 #pragma once

@@ -37,7 +37,11 @@ std::uint64_t step_of(const Config& config) {
 class Simulation {
  public:
   Simulation(const TraceSet& traces, const Config& config, SimOptions options)
-      : traces_(traces), config_(config), options_(std::move(options)), step_ns_(step_of(config)), tenants_(config) {}
+      : traces_(traces),
+        config_(config),
+        options_(std::move(options)),
+        step_ns_(step_of(config)),
+        tenants_(config) {}
 
   Status open(std::string* why) {
     auto sim = simulated(config_, why);
