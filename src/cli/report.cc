@@ -5,14 +5,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/ratio.h"
+
 namespace kelvin::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-double share(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
 
 double microseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1000.0; }
 

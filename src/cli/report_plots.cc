@@ -6,18 +6,12 @@
 #include <algorithm>
 #include <array>
 
+#include "cli/ratio.h"
+
 namespace kelvin::cli {
 namespace {
 
 double seconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e9; }
-
-double share(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-double hidden(std::uint64_t with_ns, std::uint64_t without_ns) {
-  return without_ns == 0 ? 0 : 1 - static_cast<double>(with_ns) / static_cast<double>(without_ns);
-}
 
 std::string percent(double value) { return fmt::format("{:.2f} %", 100 * value); }
 
@@ -85,7 +79,7 @@ void add_waits(const SimResult& own, std::vector<NamedResult> waits, const Sweep
   page.plots.push_back(hidden_plot(own, *sweep.unaided));
   const std::uint64_t without_ns = sweep.unaided->load_wait_ns;
   page.headlines.push_back(
-      {"Load time hidden", percent(hidden(own.load_wait_ns, without_ns)),
+      {"Load time hidden", percent(hidden_share(own.load_wait_ns, without_ns)),
        fmt::format("without prefetching: {}", unit_text(Unit::kSeconds, seconds(without_ns)))});
 }
 
@@ -212,7 +206,7 @@ Plot hidden_plot(const SimResult& with, const SimResult& without) {
   for (std::size_t i = 0; i < std::min(with.samples.size(), without.samples.size()); ++i) {
     if (without.samples[i].load_wait_ns == 0) continue;
     line.x.push_back(seconds(with.samples[i].until_ns));
-    line.y.push_back(hidden(with.samples[i].load_wait_ns, without.samples[i].load_wait_ns));
+    line.y.push_back(hidden_share(with.samples[i].load_wait_ns, without.samples[i].load_wait_ns));
   }
   plot.series = {std::move(line)};
   return plot;

@@ -5,14 +5,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/ratio.h"
+
 namespace kelvin::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-double share(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
 
 double milliseconds(std::uint64_t ns) { return static_cast<double>(ns) / 1e6; }
 
@@ -77,8 +75,7 @@ Json json_of(const SimResult& result, const SimReport& report) {
 double write_amplification(const SimResult& result) { return share(result.written_behind, result.published); }
 
 double hidden_share(const SimReport& report) {
-  const std::uint64_t unaided = report.unaided_wait_ns.value_or(0);
-  return unaided == 0 ? 0 : 1 - static_cast<double>(report.own.load_wait_ns) / static_cast<double>(unaided);
+  return hidden_share(report.own.load_wait_ns, report.unaided_wait_ns.value_or(0));
 }
 
 std::string sim_table(const SimReport& report) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/interrupt.h"
+#include "cli/ratio.h"
 #include "cli/workers.h"
 
 namespace kelvin::cli {
@@ -65,10 +66,7 @@ std::vector<std::string> values_of(const Config& config, const std::vector<Dimen
 
 }  // namespace
 
-double hit_ratio(const SimResult& result) {
-  return result.referenced == 0 ? 0
-                                : static_cast<double>(result.hit) / static_cast<double>(result.referenced);
-}
+double hit_ratio(const SimResult& result) { return share(result.hit, result.referenced); }
 
 double bytes_written(const Trial& trial) {
   return static_cast<double>(trial.result.written_behind) *
