@@ -38,6 +38,10 @@ struct Plan {
     ++written[to.value];
     moves[count++] = {block, from, to, keep_source, Urgency::kWriteBehind};
   }
+  void promote(BlockId block, TierIndex from, TierIndex to) noexcept {
+    ++written[to.value];
+    moves[count++] = {block, from, to, true, Urgency::kPrefetch};
+  }
 };
 
 enum class Verdict : std::uint8_t {

@@ -48,42 +48,24 @@ class HeatWorld final : public View {
 
   // One request: leases the known prefix, makes the rest in tier 0, and lets go. Returns the blocks hit.
   std::size_t request(const Path& path, const Hints& hints = {}) {
-    std::vector<std::uint32_t> ids;
-    while (ids.size() < path.size() && has(path[ids.size()], 0)) ids.push_back(ids_.at(path[ids.size()]));
+    std::vector<std::uint32_t> ids = find(path, hints);
     const std::size_t hit = ids.size();
-    lease(ids, true);
-    tell(EventKind::kHit, {ids.rbegin(), ids.rend()}, 0, hints);
-    std::vector<std::uint32_t> fresh;
     while (ids.size() < path.size()) {
       if (tiers_[0].free_slots == 0 && evict(1) == 0) break;
       if (ids_.contains(path[ids.size()])) break;  // elsewhere only: this world does not load
-      ids.push_back(make(path[ids.size()], ids.empty() ? BlockId{} : BlockId(ids.back()), ids.size()));
-      fresh.push_back(ids.back());
-      lease({ids.back()}, true);
+      grow(ids, path);
     }
-    tell(EventKind::kPublish, fresh, 0, hints);
-    tell(EventKind::kRelease, {ids.rbegin(), ids.rend()}, 0, hints);
-    lease(ids, false);
+    finish(ids, hit, hints);
     return hit;
   }
 
   // The same, but the new blocks ask to be let in. Returns the blocks hit; `admitted` counts the new ones.
   std::size_t ask(const Path& path, const Hints& hints = {}, std::size_t* admitted = nullptr) {
-    std::vector<std::uint32_t> ids;
-    while (ids.size() < path.size() && has(path[ids.size()], 0)) ids.push_back(ids_.at(path[ids.size()]));
+    std::vector<std::uint32_t> ids = find(path, hints);
     const std::size_t hit = ids.size();
-    lease(ids, true);
-    tell(EventKind::kHit, {ids.rbegin(), ids.rend()}, 0, hints);
     const std::size_t granted = admit(path, ids, hints);
-    std::vector<std::uint32_t> fresh;
-    for (std::size_t i = 0; i < granted; ++i) {
-      ids.push_back(make(path[ids.size()], ids.empty() ? BlockId{} : BlockId(ids.back()), ids.size()));
-      fresh.push_back(ids.back());
-      lease({ids.back()}, true);
-    }
-    tell(EventKind::kPublish, fresh, 0, hints);
-    tell(EventKind::kRelease, {ids.rbegin(), ids.rend()}, 0, hints);
-    lease(ids, false);
+    for (std::size_t i = 0; i < granted; ++i) grow(ids, path);
+    finish(ids, hit, hints);
     if (admitted != nullptr) *admitted = granted;
     return hit;
   }
@@ -162,6 +144,25 @@ class HeatWorld final : public View {
  private:
   static BlockKey key_of(std::uint64_t name) {
     return {name * 0x9E3779B97F4A7C15, name * 0xD6E8FEB86659FD93};
+  }
+  // The known prefix, leased.
+  std::vector<std::uint32_t> find(const Path& path, const Hints& hints) {
+    std::vector<std::uint32_t> ids;
+    while (ids.size() < path.size() && has(path[ids.size()], 0)) ids.push_back(ids_.at(path[ids.size()]));
+    lease(ids, true);
+    tell(EventKind::kHit, {ids.rbegin(), ids.rend()}, 0, hints);
+    return ids;
+  }
+  // The next block of the path is made, and leased.
+  void grow(std::vector<std::uint32_t>& ids, const Path& path) {
+    ids.push_back(make(path[ids.size()], ids.empty() ? BlockId{} : BlockId(ids.back()), ids.size()));
+    lease({ids.back()}, true);
+  }
+  // Publishes those from `hit` on, and lets go of all.
+  void finish(const std::vector<std::uint32_t>& ids, std::size_t hit, const Hints& hints) {
+    tell(EventKind::kPublish, {ids.begin() + static_cast<std::ptrdiff_t>(hit), ids.end()}, 0, hints);
+    tell(EventKind::kRelease, {ids.rbegin(), ids.rend()}, 0, hints);
+    lease(ids, false);
   }
   // How many blocks after the known ones have a slot or are granted one.
   std::size_t admit(const Path& path, const std::vector<std::uint32_t>& known, const Hints& hints) {

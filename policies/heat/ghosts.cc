@@ -37,25 +37,28 @@ bool Ghosts::put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, 
   return full;
 }
 
-bool Ghosts::find(const BlockKey& key, Ghost* ghost) const noexcept {
+std::size_t Ghosts::way_of(const Set& set, const BlockKey& key) noexcept {
   const std::uint32_t tag = tag_of(key);
-  for (const Entry& entry : sets_[place_of(key)].entries) {
-    if ((entry.word & (kUsed | kTag)) != (kUsed | tag)) continue;
-    *ghost = unpack(entry);
-    return true;
-  }
-  return false;
+  std::size_t way = 0;
+  while (way < set.entries.size() && (set.entries[way].word & (kUsed | kTag)) != (kUsed | tag)) ++way;
+  return way;
+}
+
+bool Ghosts::find(const BlockKey& key, Ghost* ghost) const noexcept {
+  const Set& set = sets_[place_of(key)];
+  const std::size_t way = way_of(set, key);
+  if (way == set.entries.size()) return false;
+  *ghost = unpack(set.entries[way]);
+  return true;
 }
 
 bool Ghosts::take(const BlockKey& key, Ghost* ghost) noexcept {
-  const std::uint32_t tag = tag_of(key);
-  for (Entry& entry : sets_[place_of(key)].entries) {
-    if ((entry.word & (kUsed | kTag)) != (kUsed | tag)) continue;
-    *ghost = unpack(entry);
-    entry.word = 0;
-    return true;
-  }
-  return false;
+  Set& set = sets_[place_of(key)];
+  const std::size_t way = way_of(set, key);
+  if (way == set.entries.size()) return false;
+  *ghost = unpack(set.entries[way]);
+  set.entries[way].word = 0;
+  return true;
 }
 
 }  // namespace kelvin::heat

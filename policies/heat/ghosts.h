@@ -51,6 +51,8 @@ class Ghosts {
   static constexpr std::uint32_t kTag = (1U << 20) - 1;
 
   static Ghost unpack(const Entry& entry) noexcept;
+  // Where in its set the block is; beyond the set's end: nowhere.
+  static std::size_t way_of(const Set& set, const BlockKey& key) noexcept;
   std::size_t place_of(const BlockKey& key) const noexcept { return key.lo >> shift_; }
   static std::uint32_t tag_of(const BlockKey& key) noexcept {
     return static_cast<std::uint32_t>(key.hi) & kTag;

@@ -226,7 +226,7 @@ HeatPolicy::Candidate HeatPolicy::next_up(Plan& plan, TierIndex t, const Candida
 void HeatPolicy::free_slots(Plan& plan, TierIndex t) noexcept {
   std::uint32_t wanted = plan.budget.want_free[t.value];
   // Nothing but what has a copy below may go while a caller waits and nothing may be forgotten.
-  const bool only_clean = plan.budget.at_once && !plan.budget.may_forget && below(plan, t);
+  const bool only_clean = plan.budget.at_once && !plan.budget.may_forget && plan.below(t);
   tiers_[t.value].needed = only_clean ? static_cast<std::uint8_t>(0xFEU << t.value) : std::uint8_t{0};
   Candidate victim;
   while (wanted != 0 && !plan.full()) {
@@ -245,23 +245,17 @@ void HeatPolicy::free_slots(Plan& plan, TierIndex t) noexcept {
   }
 }
 
-HeatPolicy::Verdict HeatPolicy::evict(Plan& plan, TierIndex t, const Candidate& victim) noexcept {
-  Block& block = blocks_[victim.block];
+// While a caller waits nothing is written: then a victim is not weighed either.
+Verdict HeatPolicy::evict(Plan& plan, TierIndex t, const Candidate& victim) noexcept {
+  const BlockId id(victim.block);
+  const Verdict verdict = kelvin::evict(plan, t, id, plan.view.block(id), [&](TierIndex lower) {
+    return plan.budget.at_once || worth_writing(plan, lower, victim);
+  });
+  if (verdict != Verdict::kProposed) return verdict;
   Tier& tier = tiers_[t.value];
-  const TierIndex lower = below(plan, t);
-  const bool clean = (plan.view.block(BlockId(victim.block)).tiers >> t.value >> 1) != 0;
-  const bool no_way = !lower || (plan.budget.spent >> lower.value & 1) != 0;
-  bool drop = clean || no_way || (plan.budget.at_once && plan.budget.may_forget);
-  if (!drop && plan.budget.at_once) return Verdict::kNotNow;
-  if (!drop && !worth_writing(plan, lower, victim)) drop = true;
-  if (!drop) {
-    if (plan.written[lower.value] >= plan.budget.may_write[lower.value]) return Verdict::kLowerBusy;
-    ++plan.written[lower.value];
-  }
   if (victim.rank < kKept) tier.bar += (tier.bar == 0 ? 1 : kRecent) * (victim.rank - tier.bar);
-  plan.moves[plan.count++] = {BlockId(victim.block), t, drop ? kNoTier : lower, false, Urgency::kWriteBehind};
-  block.passed = true;
-  return Verdict::kProposed;
+  blocks_[victim.block].passed = true;
+  return verdict;
 }
 
 // A full tier would have to evict something for it: not worth a write if that is hotter. What farther copies
@@ -275,11 +269,11 @@ bool HeatPolicy::worth_writing(const Plan& plan, TierIndex to, const Candidate& 
 
 // Copies down what has no copy below yet, the oldest first.
 void HeatPolicy::save_adopted(Plan& plan, TierIndex t) noexcept {
-  const TierIndex lower = below(plan, t);
+  const TierIndex lower = plan.below(t);
   if (!lower) return;
   Tier& tier = tiers_[t.value];
   for (std::size_t looks = tier.unsaved_count; looks != 0 && !plan.full(); --looks) {
-    if (plan.written[lower.value] >= plan.budget.may_write[lower.value]) return;
+    if (!plan.may_write(lower)) return;
     const std::uint32_t id = tier.unsaved[tier.first_unsaved];
     tier.first_unsaved = (tier.first_unsaved + 1) % tier.unsaved.size();
     --tier.unsaved_count;
@@ -288,8 +282,7 @@ void HeatPolicy::save_adopted(Plan& plan, TierIndex t) noexcept {
     if (!tier.copies.contains(id) || state.tiers >> t.value >> 1 != 0) continue;
     queue_unsaved(tier, id);  // until it has been seen below: the mover may refuse
     if ((state.tiers >> t.value & 1) == 0 || blocks_[id].passed) continue;
-    ++plan.written[lower.value];
-    plan.moves[plan.count++] = {BlockId(id), t, lower, true, Urgency::kWriteBehind};
+    plan.demote(BlockId(id), t, lower, true);
   }
 }
 
@@ -297,15 +290,6 @@ void HeatPolicy::queue_unsaved(Tier& tier, std::uint32_t id) noexcept {
   if (blocks_[id].unsaved || tier.unsaved_count == tier.unsaved.size()) return;
   blocks_[id].unsaved = true;
   tier.unsaved[(tier.first_unsaved + tier.unsaved_count++) % tier.unsaved.size()] = id;
-}
-
-// The next tier down that is in use and that Kelvin may fill.
-TierIndex HeatPolicy::below(const Plan& plan, TierIndex tier) noexcept {
-  const std::span<const TierState> tiers = plan.view.tiers();
-  for (std::size_t t = tier.value + 1U; t < tiers.size(); ++t) {
-    if (tiers[t].online && !tiers[t].info->adopted) return TierIndex(static_cast<std::uint8_t>(t));
-  }
-  return kNoTier;
 }
 
 }  // namespace kelvin::heat

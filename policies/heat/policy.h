@@ -20,6 +20,7 @@
 #include "policies/heat/copies.h"
 #include "policies/heat/ghosts.h"
 #include "policies/heat/requests.h"
+#include "policies/plan.h"
 #include "policies/promotions.h"
 
 namespace kelvin::heat {
@@ -152,16 +153,6 @@ class HeatPolicy final : public Policy {
   void refuse(std::uint64_t now_ns) noexcept;
   void remember(const BlockKey& key, std::uint32_t serial, bool tail, std::uint64_t now_ns) noexcept;
 
-  // The moves of one call of plan.
-  struct Plan {
-    const View& view;
-    const Budget& budget;
-    std::span<Move> moves;
-    std::size_t count = 0;
-    std::array<std::uint32_t, kMaxTiers> written{};
-    bool full() const noexcept { return count == moves.size(); }
-  };
-
   // promote.cc
   void promote_from(std::uint32_t id, std::uint64_t due_ns) noexcept;
   void foresee(std::uint64_t now_ns) noexcept;
@@ -193,8 +184,6 @@ class HeatPolicy final : public Policy {
     std::size_t first_unsaved = 0;
     std::size_t unsaved_count = 0;
   };
-  enum class Verdict : std::uint8_t { kProposed, kNotNow, kLowerBusy };
-
   bool admit(const Candidate& victim, std::uint64_t now_ns) noexcept;  // admit.cc
   float rank(std::uint32_t id, std::uint64_t now_ns) noexcept;
   float weigh(float heat, std::uint32_t depth, const Retention& retention,
@@ -211,7 +200,6 @@ class HeatPolicy final : public Policy {
   void pass(std::uint32_t id) noexcept;
   void save_adopted(Plan& plan, TierIndex tier) noexcept;
   void queue_unsaved(Tier& tier, std::uint32_t id) noexcept;
-  static TierIndex below(const Plan& plan, TierIndex tier) noexcept;
   std::uint32_t random(std::uint32_t below) noexcept;
 
   // Constant after construction.

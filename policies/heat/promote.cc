@@ -60,7 +60,7 @@ void HeatPolicy::promote(Plan& plan) noexcept {
   if (nearest_ >= tiers.size() || !tiers[nearest_].online) return;
   const std::uint32_t enough = (2U << nearest_) - 1;
   while (promotions_.due_ns() <= plan.budget.now_ns && !plan.full()) {
-    if (plan.written[nearest_] >= plan.budget.may_write[nearest_]) return;
+    if (!plan.may_write(near)) return;
     const std::uint32_t id = promotions_.take();
     Block& block = blocks_[id];
     if (!block.queued) continue;  // it is another block by now
@@ -72,8 +72,7 @@ void HeatPolicy::promote(Plan& plan) noexcept {
     if (!tiers[from.value].online) continue;
     // Where the copy would go with it, a wrong guess costs a write, and where writes are rationed the block.
     if (tiers[from.value].exclusive && !block.expected) continue;
-    ++plan.written[nearest_];
-    plan.moves[plan.count++] = {BlockId(id), from, near, true, Urgency::kPrefetch};
+    plan.promote(BlockId(id), from, near);
   }
 }
 
