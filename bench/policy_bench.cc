@@ -1,6 +1,7 @@
 // What a policy costs: time for each block reference on one core, and memory for each block.
 //
 //   WORKLOAD/POLICY    one call: the whole workload against one memory that holds a tenth of its blocks
+//   memory/POLICY      one call: to make the policy for a million slots
 //
 // WORKLOAD: chat, agent (generated; fixed seeds), and conversation, agentic (real ones, where they lie beside
 // the project). POLICY: every registered one, and fifo: a queue of arrivals, the least a policy can do.
@@ -8,8 +9,9 @@
 // A policy is driven as a space drives it (lease the known prefix, make room for the rest at once, publish,
 // release deepest first) but without a space: blocks are entries of an array, so that what is seen is the
 // policy. in_policy_ns counts the time inside observe and plan alone; items are block references, over all
-// of the driver's time. bytes_a_block counts what the policy allocated, for each block of the table (a
-// tenth more than the tier has slots).
+// of the driver's time. bytes_a_block counts what the policy allocated for each block of the table (a tenth
+// more than the tier has slots) when it remembers no block that is gone, where that can be switched off;
+// ghost_bytes_a_block what its default memory of those takes beside that.
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -38,6 +40,7 @@ namespace {
 using WallClock = std::chrono::steady_clock;
 constexpr TierIndex kTier{0};
 constexpr std::uint64_t kSeed = 1;
+constexpr std::uint32_t kMemorySlots = 1'000'000;
 
 class OneTier final : public Tier {
  public:
@@ -241,11 +244,12 @@ class Engine final : private View {
   Result result_;
 };
 
-std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyContext& context) {
+std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyContext& context,
+                                    const std::vector<Option>& given = {}) {
   if (name == "fifo") return std::make_unique<FifoPolicy>(context);
   const PolicyFactory* const factory = find_policy_factory(name);
   std::string why;
-  const auto options = Options::bind(factory->options, {}, "policy", &why);
+  const auto options = Options::bind(factory->options, given, "policy", &why);
   if (!options.ok()) throw std::runtime_error(why);
   auto policy = factory->make(context, *options, &why);
   if (!policy.ok()) throw std::runtime_error(why);
@@ -255,13 +259,10 @@ std::unique_ptr<Policy> make_policy(const std::string& name, const PolicyContext
 void measure(benchmark::State& state, const cli::TraceSet& trace, const std::string& name) {
   const auto slots = static_cast<std::uint32_t>(trace.keys.size() / 10);
   Engine::Result all;
-  double bytes = 0;
   for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     Engine engine(trace, slots);
-    const std::uint64_t before = allocated_bytes();
     const std::unique_ptr<Policy> policy = make_policy(name, engine.context());
-    bytes = static_cast<double>(allocated_bytes() - before) / engine.context().blocks;
     state.ResumeTiming();
     const Engine::Result result = engine.run(*policy);
     all.references += result.references;
@@ -271,8 +272,38 @@ void measure(benchmark::State& state, const cli::TraceSet& trace, const std::str
   const auto references = static_cast<double>(all.references);
   state.SetItemsProcessed(static_cast<std::int64_t>(all.references));
   state.counters["in_policy_ns"] = static_cast<double>(all.in_policy.count()) / references;
-  state.counters["bytes_a_block"] = bytes;
   state.counters["hit_ratio"] = static_cast<double>(all.hits) / references;
+}
+
+// The key by which a policy's memory of blocks that are gone is switched off; empty: it has none.
+std::string ghosts_key(const std::string& name) {
+  for (const OptionSpec& spec : find_policy_factory(name)->options) {
+    if (spec.name == "ghosts" || spec.name == "history") return std::string(spec.name);
+  }
+  return {};
+}
+
+double bytes_a_block(const std::string& name, const PolicyContext& context,
+                     const std::vector<Option>& given) {
+  const std::uint64_t before = allocated_bytes();
+  const std::unique_ptr<Policy> policy = make_policy(name, context, given);
+  return static_cast<double>(allocated_bytes() - before) / context.blocks;
+}
+
+void measure_memory(benchmark::State& state, const std::string& name) {
+  const OneTier tier(kMemorySlots);
+  const std::array<const TierInfo*, 1> infos = {&tier.info()};
+  const PolicyContext context{infos, kMemorySlots + kMemorySlots / 10, {}};
+  std::vector<Option> without;
+  if (const std::string key = ghosts_key(name); !key.empty()) without.push_back({key, {"0"}});
+  double bytes = 0;
+  double all = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    bytes = bytes_a_block(name, context, without);
+    all = bytes_a_block(name, context, {});
+  }
+  state.counters["bytes_a_block"] = bytes;
+  state.counters["ghost_bytes_a_block"] = all - bytes;
 }
 
 cli::TraceSet load(const std::string& path) {
@@ -307,12 +338,25 @@ void add_goals(Run& run, const std::string& workload, const std::string& policy)
                .goal = bare ? 0.0 : 400.0,
                .at_most = true,
                .unit = "ns"});
-  if (bare) return;
-  run.compare({.what = "  its memory, a block",
+}
+
+void add_memory(Run& run, const std::string& policy) {
+  const std::string name = "memory/" + policy;
+  benchmark::RegisterBenchmark(name.c_str(), [policy](benchmark::State& state) {
+    measure_memory(state, policy);
+  })->Unit(benchmark::kMillisecond);
+  run.compare({.what = policy + ": its memory, a block",
                .ours = name,
                .peer = {},
                .counter = "bytes_a_block",
                .goal = 48,
+               .at_most = true,
+               .unit = "B"});
+  run.compare({.what = "  beside that for blocks that are gone",
+               .ours = name,
+               .peer = {},
+               .counter = "ghost_bytes_a_block",
+               .goal = 0,
                .at_most = true,
                .unit = "B"});
 }
@@ -341,6 +385,7 @@ int run_all(int argc, char** argv) {
       add_goals(run, workload, policy);
     }
   }
+  for (const PolicyFactory* factory : policy_factories()) add_memory(run, std::string(factory->name));
   return run.finish();
 }
 

@@ -27,7 +27,7 @@ constexpr std::array kOptions = {
                {},
                0,
                1024},
-    OptionSpec{"sample", OptionType::kInteger, "128", "leaves looked at for each victim", {}, 1, 1024},
+    OptionSpec{"sample", OptionType::kInteger, "64", "leaves looked at for each victim", {}, 1, 1024},
     OptionSpec{"half_life",
                OptionType::kInteger,
                "0",

@@ -18,16 +18,17 @@ Ghost Ghosts::unpack(const Entry& entry) noexcept {
 bool Ghosts::put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, Ghost* displaced) noexcept {
   Set& set = sets_[place_of(key)];
   const std::uint32_t tag = tag_of(key);
+  // The block's own, else a free one, else that of the oldest request: by a number, since branches on what
+  // lies in a set cannot be foreseen.
   Entry* place = nullptr;
+  std::uint64_t most = 0;
   for (Entry& entry : set.entries) {
-    const bool same = (entry.word & (kUsed | kTag)) == (kUsed | tag);
-    if ((entry.word & kUsed) == 0 || same) {
-      place = &entry;
-      if (same) break;
-    } else if (place == nullptr ||
-               ((place->word & kUsed) != 0 && newest - entry.request > newest - place->request)) {
-      place = &entry;
-    }
+    const std::uint64_t age = newest - entry.request;
+    const std::uint64_t free = (entry.word & kUsed) == 0 ? std::uint64_t{1} << 33 : 0;
+    const std::uint64_t same = (entry.word & (kUsed | kTag)) == (kUsed | tag) ? std::uint64_t{1} << 34 : 0;
+    const std::uint64_t worth = (age | free | same) + 1;
+    place = worth > most ? &entry : place;
+    most = std::max(most, worth);
   }
   const bool full = (place->word & kUsed) != 0;
   if (full) *displaced = unpack(*place);

@@ -127,59 +127,101 @@ void Hazard::returned(const Traits& traits, int bin, Part part, std::uint32_t co
   step(term, gradient);
 }
 
-// By bin. Terms that stay the same for some bins are summed for all of these at once. What is known of the
-// request counts in full only where enough blocks of that age and older ones have come back: until then
-// blocks of such ages are told apart by age alone, as LRU does.
-Hazard::Chances Hazard::chances(const Traits& traits, int bin, Part part) const noexcept {
-  const float* const own = &weights_[kPart + static_cast<std::size_t>(part) * kSlots];
+// The chance of a use in each bin from a block's own on, if there was none before. Made as far as it is asked
+// for, all bins that share a correction together.
+class Hazard::Outlook {
+ public:
+  Outlook(const Hazard& hazard, const Traits& traits, std::size_t bin, Part part) noexcept;
+
+  float use(std::size_t bin) noexcept {
+    while (bin >= made_) make_more();
+    return use_[bin];
+  }
+
+ private:
+  void make_more() noexcept;
+
+  const float* base_;
+  float trust_;
+  std::array<float, kSlots> coarse_;            // sums over fields and parts: of all bins, then of eight each
+  std::array<const float*, kFineFields> fine_;  // of two each
+  std::array<const float*, kPaces> pace_;       // of one each
+  std::array<std::size_t, kPaces> pace_step_;   // 0: the same for all
+  std::array<float, kBins> use_;                // from the first that is asked for on, up to made_
+  std::size_t made_;
+};
+
+// A wait for the next use that may be given up at the end of any bin: the best ratio of the chance of a use
+// to the time spent.
+struct Hazard::Wait {
+  float alive = 1;  // chance of no use so far
+  float spent = 0;  // expected
+  float best = 0;
+
+  void through(float use, float seconds) noexcept {
+    spent += alive * seconds * (1 - use / 2);
+    alive *= 1 - use;
+    best = std::max(best, (1 - alive) / spent);
+  }
+  bool over() const noexcept { return best * spent > 1; }  // nothing that comes can be better
+};
+
+// What is known of the request counts in full only where enough blocks of that age and older ones have come
+// back: until then blocks of such ages are told apart by age alone, as LRU does.
+Hazard::Outlook::Outlook(const Hazard& hazard, const Traits& traits, std::size_t bin, Part part) noexcept
+    : base_(&hazard.weights_[kBase]), made_(bin / kCoarse * kCoarse) {
+  const float* const weights = hazard.weights_.data();
+  const float returns = hazard.returns_from_[bin];
+  trust_ = returns / (returns + kFewReturns);
+  const float* const own = weights + kPart + static_cast<std::size_t>(part) * kSlots;
   const std::size_t turn = std::min<std::size_t>(traits.field[kTurn], kTurnParts - 1);
   const float* const with_turn =
-      &weights_[kPartTurn + (static_cast<std::size_t>(part) * kTurnParts + turn) * kSlots];
-  std::array<float, kSlots> coarse;
-  for (std::size_t slot = 0; slot < kSlots; ++slot) coarse[slot] = own[slot] + with_turn[slot];
+      weights + kPartTurn + (static_cast<std::size_t>(part) * kTurnParts + turn) * kSlots;
+  for (std::size_t slot = 0; slot < kSlots; ++slot) coarse_[slot] = own[slot] + with_turn[slot];
   for (std::size_t f = 0; f < kFields; ++f) {
-    const float* const field = &weights_[kField + (f * kValues + traits.field[f]) * kSlots];
-    for (std::size_t slot = 0; slot < kSlots; ++slot) coarse[slot] += field[slot];
+    const float* const field = weights + kField + (f * kValues + traits.field[f]) * kSlots;
+    for (std::size_t slot = 0; slot < kSlots; ++slot) coarse_[slot] += field[slot];
   }
-  std::array<float, kFineSlots> fine{};
   for (std::size_t f = 0; f < kFineFields; ++f) {
-    const float* const field = &weights_[kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots];
-    for (std::size_t slot = 0; slot < kFineSlots; ++slot) fine[slot] += field[slot];
+    fine_[f] = weights + kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots;
   }
-  Chances logit;
-  for (std::size_t k = 0; k < kBins; ++k) logit[k] = coarse[0] + coarse[1 + k / kCoarse] + fine[k / kFine];
   for (std::size_t p = 0; p < kPaces; ++p) {
-    const float* const pace = &weights_[kPace + p * kRelative];
-    if (traits.pace[p] < 0) {
-      for (std::size_t k = 0; k < kBins; ++k) logit[k] += pace[kRelative - 1];
-    } else {
-      const float* const from = pace + (kMostPace - bins_of(traits.pace[p]));
-      for (std::size_t k = 0; k < kBins; ++k) logit[k] += from[k];
-    }
+    const float* const pace = weights + kPace + p * kRelative;
+    const bool known = traits.pace[p] >= 0;
+    pace_[p] = known ? pace + (kMostPace - bins_of(traits.pace[p])) : pace + (kRelative - 1);
+    pace_step_[p] = known ? 1 : 0;
   }
-  const float returns = returns_from_[static_cast<std::size_t>(bin)];
-  const float trust = returns / (returns + kFewReturns);
-  for (std::size_t k = 0; k < kBins; ++k) logit[k] = chance(weights_[kBase + k] + trust * logit[k]);
-  return logit;
 }
 
-float Hazard::index(const Chances& use, std::size_t bin) noexcept {
-  float alive = 1;
-  float spent = 0;
-  float best = 0;
-  for (std::size_t k = bin; k < kBins; ++k) {
-    spent += alive * kWidths[k] * (1 - use[k] / 2);
-    alive *= 1 - use[k];
-    if (1 - alive > best * spent) best = (1 - alive) / spent;
-    if (1 < best * spent) break;  // waiting longer cannot be better, whatever comes
+void Hazard::Outlook::make_more() noexcept {
+  std::array<float, kCoarse> logit;
+  const std::size_t first = made_;
+  const float coarse = coarse_[0] + coarse_[1 + first / kCoarse];
+  for (std::size_t k = 0; k < kCoarse; ++k) {
+    float fine = 0;
+    for (const float* const field : fine_) fine += field[(first + k) / kFine];
+    logit[k] = coarse + fine;
   }
-  return best;
+  for (std::size_t p = 0; p < kPaces; ++p) {
+    for (std::size_t k = 0; k < kCoarse; ++k) logit[k] += pace_[p][(first + k) * pace_step_[p]];
+  }
+  for (std::size_t k = 0; k < kCoarse; ++k) use_[first + k] = chance(base_[first + k] + trust_ * logit[k]);
+  made_ += kCoarse;
 }
 
+// For a block in `bin`, and for one in the next: side by side, since each is a chain of dependent steps.
 Hazard::Heats Hazard::heats(const Traits& traits, int bin, Part part) const noexcept {
-  const Chances use = chances(traits, bin, part);
-  const auto k = static_cast<std::size_t>(bin);
-  return {index(use, k), index(use, k + 1)};
+  const auto first = static_cast<std::size_t>(bin);
+  Outlook outlook(*this, traits, first, part);
+  Wait now;
+  Wait next;
+  now.through(outlook.use(first), kWidths[first]);
+  for (std::size_t k = first + 1; k < kBins && !(now.over() && next.over()); ++k) {
+    const float use = outlook.use(k);
+    now.through(use, kWidths[k]);
+    next.through(use, kWidths[k]);
+  }
+  return {now.best, next.best};
 }
 
 void Hazard::read(std::span<float> numbers) const noexcept {

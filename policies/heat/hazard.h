@@ -85,7 +85,8 @@ class Hazard {
   void write(std::span<const float> numbers) noexcept;
 
  private:
-  using Chances = std::array<float, kBins>;
+  class Outlook;
+  struct Wait;
 
   static constexpr int kCoarse = 8;  // bins that share a correction
   static constexpr int kFine = 2;
@@ -112,15 +113,14 @@ class Hazard {
   static void part_terms(const Traits& traits, int bin, std::size_t part,
                          std::span<std::uint32_t, kPartTerms> term) noexcept;
   static int bins_of(float pace) noexcept;
-  Chances chances(const Traits& traits, int bin, Part part) const noexcept;
-  static float index(const Chances& use, std::size_t bin) noexcept;
   float sum(std::span<const std::uint32_t> term) const noexcept;
   void step(std::span<const std::uint32_t> term, float gradient) noexcept;
 
   const Rates rates_;
   std::vector<float> weights_;
   std::vector<float> evidence_;  // sums of squared gradients, by weight
-  Chances returns_from_{};       // by bin: how many times blocks of that age or older ones came back
+  std::array<float, kBins>
+      returns_from_{};  // by bin: how many times blocks of that age or older ones came back
 };
 
 }  // namespace kelvin::heat

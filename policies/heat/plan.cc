@@ -248,7 +248,9 @@ void HeatPolicy::free_slots(Plan& plan, TierIndex t) noexcept {
 // While a caller waits nothing is written: then a victim is not weighed either.
 Verdict HeatPolicy::evict(Plan& plan, TierIndex t, const Candidate& victim) noexcept {
   const BlockId id(victim.block);
-  const Verdict verdict = kelvin::evict(plan, t, id, plan.view.block(id), [&](TierIndex lower) {
+  const BlockState state = plan.view.block(id);
+  ghosts_.prefetch(state.key);  // its last copy leaves soon
+  const Verdict verdict = kelvin::evict(plan, t, id, state, [&](TierIndex lower) {
     return plan.budget.at_once || worth_writing(plan, lower, victim);
   });
   if (verdict != Verdict::kProposed) return verdict;

@@ -32,7 +32,7 @@ struct Settings {
   std::uint32_t block_tokens = 512;
   std::uint64_t ghosts = 0;    // blocks remembered after they are gone
   std::uint32_t requests = 0;  // requests remembered
-  std::uint32_t sample = 128;  // leaves looked at for each victim
+  std::uint32_t sample = 64;   // leaves looked at for each victim
   bool use_hints = true;       // priority and retain_for count
   bool by_seconds = false;     // heat is weighed by what recomputing would cost
   float write_worth = 2;       // heat, as a share of what the lower tier evicts, that is worth a write
