@@ -180,7 +180,7 @@ TEST(DramFactory, OpensATierFromItsOptions) {
   EXPECT_EQ(info.slots, 256U);
   EXPECT_EQ(info.kind, TierKind::kDram);
   EXPECT_FALSE(info.adopted);
-  EXPECT_FALSE(info.persistent);
+  EXPECT_EQ(info.ledger, nullptr);
   EXPECT_EQ(resident_pages(info.ranges.front().base, 1 << 20), 256U);
 }
 

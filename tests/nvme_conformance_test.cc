@@ -36,13 +36,13 @@ struct NvmeLinkRig final : LinkRig {
 std::unique_ptr<TierRig> make_tier(std::string* /*missing*/) {
   auto rig = std::make_unique<NvmeTierRig>();
   rig->tier = nvme::open_tier(rig->directory.file("blocks"), kBlock, kSlots);
-  rig->capacity_bytes = nvme::kDataOffset + kSlots * kBlock;
+  rig->capacity_bytes = nvme::volume_config(kBlock, kSlots).geometry.bytes();
   return rig;
 }
 
 std::unique_ptr<LinkRig> make(QueueKind queue, bool single_issuer, bool writes, std::uint32_t segments,
                               std::string* missing) {
-  if (queue == QueueKind::kUring && !nvme::open_uring_queue({}, missing).ok()) return nullptr;
+  if (queue == QueueKind::kUring && !nvme::has_uring(missing)) return nullptr;
   auto rig = std::make_unique<NvmeLinkRig>();
   const LinkSettings settings{.queue = queue, .depth = kDepth, .request_bytes = 16 << 10};
   rig->from = nvme::open_tier(rig->directory.file("blocks"), kBlock, kSlots, settings);

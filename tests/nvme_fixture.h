@@ -3,6 +3,7 @@
 // Thread contract: one test, one thread.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -16,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/fd.h"
 #include "kelvin/tier.h"
+#include "tiers/nvme/file_medium.h"
 #include "tiers/nvme/nvme_tier.h"
 
 namespace kelvin::nvme {
@@ -95,19 +98,47 @@ class AlignedTier final : public Tier {
   TierInfo info_;
 };
 
+// Whether io_uring may be used here; if not, `why` says what refuses it.
+inline bool has_uring(std::string* why) {
+  const Fd file(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const EventFd wake;
+  QueueConfig config;
+  config.wake = &wake;
+  return open_uring_queue(file.get(), config, why).ok();
+}
+
+// What a tier of 64-token blocks of an unnamed model asks for.
+inline VolumeConfig volume_config(std::uint64_t block_bytes, std::uint32_t slots, bool scratch = false) {
+  VolumeConfig config;
+  config.block_tokens = 64;
+  config.layout = make_layout("test", block_bytes, config.block_tokens);
+  config.model = "test";
+  config.geometry = {block_bytes, slots, scratch};
+  return config;
+}
+
+// A volume on `path`; a failure fails the test and returns null.
+inline std::unique_ptr<Volume> open_volume(const std::string& path, const VolumeConfig& config) {
+  std::string why;
+  auto medium = FileMedium::open({.path = path, .require_direct = false}, &why);
+  EXPECT_TRUE(medium.ok()) << why;
+  if (!medium.ok()) return nullptr;
+  const auto content = examine(**medium, config, &why);
+  EXPECT_TRUE(content.ok()) << why;
+  if (!content.ok() || !(*medium)->reserve(config.geometry.bytes(), false, &why).ok()) return nullptr;
+  auto volume = Volume::open(std::move(medium).value(), config, *content, &why);
+  EXPECT_TRUE(volume.ok()) << why;
+  return volume.ok() ? std::move(volume).value() : nullptr;
+}
+
 // A tier on `path` with room for `slots` blocks; a failure fails the test and returns null.
 inline std::unique_ptr<NvmeTier> open_tier(const std::string& path, std::uint64_t block_bytes,
-                                           std::uint32_t slots, const LinkSettings& links = {}) {
-  FileConfig config;
-  config.path = path;
-  config.block_bytes = block_bytes;
-  config.capacity_bytes = kDataOffset + slots * block_bytes;
-  config.require_direct = false;
-  std::string why;
-  auto file = BlockFile::open(config, &why);
-  EXPECT_TRUE(file.ok()) << why;
-  if (!file.ok()) return nullptr;
-  return std::make_unique<NvmeTier>("nvme", std::move(file).value(), links);
+                                           std::uint32_t slots, const LinkSettings& links = {},
+                                           bool scratch = false) {
+  std::vector<std::unique_ptr<Volume>> volumes;
+  volumes.push_back(open_volume(path, volume_config(block_bytes, slots, scratch)));
+  if (volumes.front() == nullptr) return nullptr;
+  return std::make_unique<NvmeTier>("nvme", std::move(volumes), links);
 }
 
 }  // namespace kelvin::nvme

@@ -30,8 +30,12 @@ struct Copy {
   Slot from;              // in LinkInfo::from
   Slot to;                // in LinkInfo::to
   bool checksum = true;   // compute crc32c of the bytes and report it
-  BlockKey key;           // for links that store it beside the bytes
-  BlockKey parent;        // likewise
+  // For links that store it beside the bytes:
+  std::uint32_t known_checksum = 0;  // crc32c of the bytes, where `checksum` is false
+  BlockKey key;
+  BlockKey parent;          // if has_parent
+  bool has_parent = false;  // false: the first block of its prompt, or its parent is not known
+  std::uint32_t depth = 0;  // blocks before it in its prefix; saturates
 };
 
 struct Completion {

@@ -157,6 +157,7 @@ struct TierStats {
   std::uint64_t dropped_clean = 0;    // copies dropped while another tier had one
   std::uint64_t dropped_last = 0;     // last copies dropped: blocks forgotten
   std::uint64_t dropped_corrupt = 0;  // copies dropped after a failed check or read
+  std::uint32_t recovered = 0;        // blocks that were here before the space was opened
   bool online = true;
 };
 

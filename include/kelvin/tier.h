@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,40 @@ struct HostRange {
   std::uint64_t bytes = 0;
 };
 
+// What a persistent tier knows of the block in one of its slots.
+struct Remembered {
+  Slot slot;
+  BlockKey key;
+  BlockKey parent;             // of the block before it, if has_parent
+  bool has_parent = false;     // false: the first of its prompt, or its parent was not known
+  std::uint32_t depth = 0;     // blocks before it in its prefix; saturates at 65,535
+  std::uint32_t checksum = 0;  // crc32c of its bytes
+  std::uint64_t written = 0;   // in the order of writing: later ones have larger numbers
+};
+
+// Ledger: which blocks lie in the slots of a persistent tier, as the medium itself says. Entries are made by
+// the links that write blocks: a copy that completed there is in the ledger.
+//
+// Thread contract: any thread.
+class Ledger {
+ public:
+  virtual ~Ledger() = default;
+
+  // Writes up to out.size() entries of slots from `first` on, in their order; returns how many, and sets
+  // `first` to the slot to go on with, the tier's number of slots at the end. An entry is what was written:
+  // whether the bytes are still those shows when they are read and their checksum is compared.
+  virtual std::size_t recall(std::uint32_t& first, std::span<Remembered> out) const noexcept = 0;
+
+  // Takes the entries of these slots out. After a crash they may be there again, as long as nothing else was
+  // written over the bytes. Precondition: nothing is written to these slots until it returns.
+  virtual void forget(std::span<const Slot> slots) noexcept = 0;
+
+ protected:
+  Ledger() = default;
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+};
+
 struct TierInfo {
   std::string name;  // unique in its space, from the config
   TierKind kind = TierKind::kFake;
@@ -43,9 +78,9 @@ struct TierInfo {
   std::uint32_t segments = 1;       // pieces a slot consists of; 1 = contiguous
   std::uint64_t segment_bytes = 0;  // bytes of one piece
   std::uint32_t alignment = 1;      // every segment's address is a multiple of this
-  bool persistent = false;          // blocks outlive the process
   bool adopted = false;             // the engine owns the memory and names the slots
   std::vector<HostRange> ranges;    // kHost only: the memory that holds all slots
+  Ledger* ledger = nullptr;         // of a tier whose blocks outlive the process; lives as long as the tier
 };
 
 class Tier {

@@ -117,10 +117,13 @@ void Mover::stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept {
   copy.to = move.target;
   copy.key = record.key();
   const BlockId parent(record.parent.load(std::memory_order_relaxed));
+  copy.has_parent = static_cast<bool>(parent);
   copy.parent = parent ? residency_.table().record(parent).key() : BlockKey{};
+  copy.depth = record.depth.load(std::memory_order_relaxed);
   // Made once, on the first copy; verified on all that come from a device. What is already known need not be
   // computed again on the way to a device: it is checked on the way back.
   const bool known = (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0;
+  copy.known_checksum = known ? record.checksum.load(std::memory_order_relaxed) : 0;
   copy.checksum = !known || link.edge->link->info().to->info().space == AddressSpace::kHost;
 }
 

@@ -12,7 +12,7 @@ constexpr std::size_t kBatch = 64;
 
 }  // namespace
 
-Result<std::unique_ptr<SlotMap>> SlotMap::make(std::uint32_t slots, bool adopted) noexcept {
+Result<std::unique_ptr<SlotMap>> SlotMap::make(std::uint32_t slots, bool adopted, Ledger* ledger) noexcept {
   std::unique_ptr<SlotMap> map(new (std::nothrow) SlotMap);
   if (map == nullptr) return Status(Code::kFull, "making a slot map");
   auto words = HugeArray<std::atomic<std::uint64_t>>::make(slots);
@@ -22,6 +22,7 @@ Result<std::unique_ptr<SlotMap>> SlotMap::make(std::uint32_t slots, bool adopted
   map->words_ = std::move(words).value();
   map->list_ = std::move(list).value();
   map->adopted_ = adopted;
+  map->ledger_ = ledger;
   map->adopted_free_.store(adopted ? slots : 0, std::memory_order_relaxed);
   return map;
 }
@@ -109,6 +110,7 @@ bool SlotMap::start_drop(Slot slot, BlockId block) noexcept {
 }
 
 void SlotMap::free(std::span<const Slot> slots) noexcept {
+  if (ledger_ != nullptr) ledger_->forget(slots);
   std::array<std::uint32_t, kBatch> batch;
   std::size_t filled = 0;
   for (const Slot slot : slots) {
@@ -128,8 +130,29 @@ void SlotMap::free(std::span<const Slot> slots) noexcept {
 }
 
 void SlotMap::quarantine(Slot slot) noexcept {
+  if (ledger_ != nullptr) ledger_->forget({&slot, 1});
   turn(slot, SlotWord::make(SlotState::kBad, BlockId{}, 0));
   quarantined_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SlotMap::withhold() noexcept {
+  std::array<std::uint32_t, kBatch> batch;
+  while (list_->take(batch) != 0) {
+  }
+}
+
+bool SlotMap::restore(Slot slot, BlockId block) noexcept {
+  if (slot.value >= words_.size() || word(slot).state() != SlotState::kFree) return false;
+  turn(slot, SlotWord::make(SlotState::kFilling, block, 0));
+  filled(slot, block, 0);
+  return true;
+}
+
+// From the last one on: low ones are taken first.
+void SlotMap::give_rest() noexcept {
+  for (std::uint32_t i = size(); i-- > 0;) {
+    if (word(Slot(i)).state() == SlotState::kFree) list_->give({&i, 1});
+  }
 }
 
 std::uint32_t SlotMap::free_count() const noexcept {

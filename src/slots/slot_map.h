@@ -7,6 +7,7 @@
 //   3. A pinned copy stays: kResident with pins > 0 never becomes kDropping.
 //   4. Making a slot kResident is a release that pairs with the acquire of pin(): who pinned a copy sees its
 //      bytes and its block's record.
+//   5. A slot that is kFree or kBad has no entry in the tier's ledger.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <span>
 
 #include "base/huge_array.h"
+#include "kelvin/tier.h"
 #include "slots/free_list.h"
 #include "slots/slot_word.h"
 
@@ -22,8 +24,10 @@ namespace kelvin {
 
 class SlotMap {
  public:
-  // `adopted`: the engine names the slots; take() then has none to give.
-  static Result<std::unique_ptr<SlotMap>> make(std::uint32_t slots, bool adopted) noexcept;
+  // `adopted`: the engine names the slots; take() then has none to give. `ledger`: of a persistent tier, null
+  // for others; it forgets a slot's block before the slot is given out again.
+  static Result<std::unique_ptr<SlotMap>> make(std::uint32_t slots, bool adopted,
+                                               Ledger* ledger = nullptr) noexcept;
 
   // kFree -> kHeld for up to out.size() slots of the free list; returns how many.
   std::size_t take_held(std::span<Slot> out) noexcept;
@@ -50,6 +54,13 @@ class SlotMap {
   // kFilling, kDropping -> kBad: never given out again.
   void quarantine(Slot slot) noexcept;
 
+  // Blocks that a persistent tier held before: withhold() takes all free slots out of the list, restore()
+  // makes one of them kResident without pins (false: it was not free), and give_rest() puts the others back.
+  // Precondition of all three: nobody else takes or frees slots of this tier meanwhile.
+  void withhold() noexcept;
+  bool restore(Slot slot, BlockId block) noexcept;
+  void give_rest() noexcept;
+
   SlotWord word(Slot slot) const noexcept { return {words_[slot.value].load(std::memory_order_acquire)}; }
   void prefetch(Slot slot) const noexcept { __builtin_prefetch(&words_[slot.value]); }
 
@@ -68,6 +79,7 @@ class SlotMap {
   HugeArray<std::atomic<std::uint64_t>> words_;
   std::unique_ptr<FreeList> list_;
   bool adopted_ = false;
+  Ledger* ledger_ = nullptr;
 
   std::atomic<std::uint32_t> adopted_free_{0};
   std::atomic<std::uint32_t> quarantined_{0};

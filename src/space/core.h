@@ -5,6 +5,7 @@
 //   allocate.cc allocate, and waiting for room
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
+//   recover.cc  blocks that a persistent tier held before
 //   learned.cc  save_learned, load_learned
 //   pin.cc      pin, unpin, and who a tenant is
 //   stats.cc    stats
@@ -69,6 +70,7 @@ class Core {
   ~Core();
 
   Hold* take_hold() noexcept;
+  void recover();  // may throw std::bad_alloc
   void begin_learned(const std::string& path);
   void end_learned() noexcept;
   static void unref(Core* core) noexcept;
@@ -107,6 +109,8 @@ class Core {
 
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> refs_{1};
+
+  std::array<std::uint32_t, kMaxTiers> recovered_{};  // blocks found in persistent tiers at the start
 
   std::array<std::atomic<std::uint64_t>, kMaxTiers> hits_{};
   std::atomic<std::uint64_t> published_{0};

@@ -107,7 +107,7 @@ class SpaceOpener {
     std::vector<std::unique_ptr<SlotMap>> maps;
     for (std::uint8_t t = 0; t < core_->topology_->tiers(); ++t) {
       const TierInfo& info = core_->topology_->tier(TierIndex(t)).info();
-      auto map = SlotMap::make(info.slots, info.adopted);
+      auto map = SlotMap::make(info.slots, info.adopted, info.ledger);
       if (!map.ok()) return map.status();
       maps.push_back(std::move(map).value());
       slots += info.slots;
@@ -189,6 +189,7 @@ class SpaceOpener {
     core.planner_ = std::make_unique<Planner>(std::move(parts));
     if (const Status status = protect(free_ahead); !status.ok()) return status;
     core.mover_->begin(*core.planner_);
+    core.recover();
     core.begin_learned(config_.policy.learned);
     if (config_.mover.threads == 0) return Status();
     core.driver_ = std::make_unique<Driver>(*core.mover_, *core.topology_);

@@ -35,6 +35,7 @@ Stats Core::stats() const {
     s.dropped_clean = drops.clean.load(std::memory_order_relaxed);
     s.dropped_last = drops.last.load(std::memory_order_relaxed);
     s.dropped_corrupt = drops.corrupt.load(std::memory_order_relaxed);
+    s.recovered = recovered_[t];
     s.online = residency_->online(tier);
   }
   for (const auto& edge : topology_->edges())

@@ -1,11 +1,16 @@
 // See nvme_tier.h and nvme.h.
 #include "tiers/nvme/nvme_tier.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <new>
 #include <utility>
 
+#include "tiers/nvme/errors.h"
+#include "tiers/nvme/file_medium.h"
 #include "tiers/nvme/nvme.h"
 
 namespace kelvin::nvme {
@@ -45,6 +50,10 @@ constexpr std::array kOptions = {
                    "drives are as fast as they get, and fewer requests cost less CPU",
                .min = kPageBytes,
                .max = 256.0 * (1 << 20)},
+    OptionSpec{.name = "persist",
+               .type = OptionType::kBoolean,
+               .fallback = "true",
+               .reason = "blocks are found again after a restart or a crash; false: the file is scratch"},
     OptionSpec{.name = "prewrite",
                .type = OptionType::kBoolean,
                .fallback = "false",
@@ -53,58 +62,110 @@ constexpr std::array kOptions = {
                    "ones (1.5 times faster), for a slower first start and one write of wear"},
 };
 
-Status out_of_memory(std::string* why) {
-  *why = "not enough memory";
-  return {Code::kFull, "opening an nvme tier"};
-}
-
 QueueKind queue_kind(const std::string& io) {
   if (io == "uring") return QueueKind::kUring;
   return io == "threads" ? QueueKind::kThreads : QueueKind::kAuto;
 }
 
+Result<Geometry> geometry_of(const TierContext& context, bool scratch, std::string* why) {
+  const Status invalid(Code::kInvalid, "opening an nvme tier");
+  const std::uint64_t block_bytes = context.space.block_bytes;
+  if (block_bytes == 0 || block_bytes % kPageBytes != 0) {
+    return refuse(invalid, why,
+                  fmt::format("block_bytes = {} cannot lie on a drive: choose a multiple of {}", block_bytes,
+                              kPageBytes));
+  }
+  const Geometry geometry = Geometry::fit(context.tier.capacity_bytes, block_bytes, scratch);
+  if (geometry.slots != 0) return geometry;
+  return refuse(
+      invalid, why,
+      fmt::format("tier '{}': capacity {} holds no block: the file needs {} of its own and {} a block",
+                  context.tier.name, size_text(context.tier.capacity_bytes), size_text(kDataAlignment),
+                  size_text(block_bytes)));
+}
+
+Result<std::unique_ptr<Volume>> open_volume(const FileConfig& file, const VolumeConfig& config, bool prewrite,
+                                            std::string* why) {
+  auto medium = FileMedium::open(file, why);
+  if (!medium.ok()) return medium.status();
+  const auto content = examine(**medium, config, why);
+  if (!content.ok()) return content.status();
+  const bool fresh = *content == Content::kNothing;
+  const Status s = (*medium)->reserve(config.geometry.bytes(), fresh && prewrite, why);
+  if (!s.ok()) return s;
+  return Volume::open(std::move(medium).value(), config, *content, why);
+}
+
 }  // namespace
 
-NvmeTier::NvmeTier(std::string name, std::unique_ptr<BlockFile> file, const LinkSettings& links)
-    : file_(std::move(file)), links_(links) {
+NvmeTier::NvmeTier(std::string name, std::vector<std::unique_ptr<Volume>> volumes, const LinkSettings& links)
+    : volumes_(std::move(volumes)), links_(links) {
+  const Geometry& geometry = volumes_.front()->geometry();
   info_.name = std::move(name);
   info_.kind = TierKind::kNvme;
   info_.space = AddressSpace::kFile;
-  info_.slots = file_->slots();
-  info_.slot_bytes = file_->block_bytes();
-  info_.segment_bytes = file_->block_bytes();
+  info_.slots = geometry.slots * static_cast<std::uint32_t>(volumes_.size());
+  info_.slot_bytes = geometry.block_bytes;
+  info_.segment_bytes = geometry.block_bytes;
   info_.alignment = kPageBytes;
+  info_.ledger = geometry.scratch ? nullptr : this;
+  direct_ = std::ranges::any_of(volumes_, [](const auto& v) { return v->medium().info().direct; });
 }
 
 Result<std::unique_ptr<Tier>> NvmeTier::open(const TierContext& context, const Options& options,
-                                             std::string* why) {
-  try {
-    FileConfig config;
-    config.path = options.text("path");
-    config.capacity_bytes = context.tier.capacity_bytes;
-    config.block_bytes = context.space.block_bytes;
-    config.require_direct = options.text("direct") == "on";
-    config.prewrite = options.boolean("prewrite");
+                                             std::string* why) try {
+  const SpaceConfig& space = context.space;
+  const auto geometry = geometry_of(context, !options.boolean("persist"), why);
+  if (!geometry.ok()) return geometry.status();
+  FileConfig file;
+  file.path = options.text("path");
+  file.require_direct = options.text("direct") == "on";
+  VolumeConfig config;
+  config.layout = make_layout(space.model, space.block_bytes, space.block_tokens);
+  config.model = space.model;
+  config.block_tokens = space.block_tokens;
+  config.geometry = *geometry;
 
-    LinkSettings links;
-    links.queue = queue_kind(options.text("io"));
-    links.depth = static_cast<std::uint32_t>(options.integer("queue_depth"));
-    links.request_bytes = options.bytes("io_bytes") / kPageBytes * kPageBytes;
+  LinkSettings links;
+  links.queue = queue_kind(options.text("io"));
+  links.depth = static_cast<std::uint32_t>(options.integer("queue_depth"));
+  links.request_bytes = options.bytes("io_bytes") / kPageBytes * kPageBytes;
 
-    auto file = BlockFile::open(config, why);
-    if (!file.ok()) return file.status();
-    return std::unique_ptr<Tier>(
-        std::make_unique<NvmeTier>(context.tier.name, std::move(file).value(), links));
-  } catch (const std::bad_alloc&) {
-    return out_of_memory(why);
-  }
+  auto volume = open_volume(file, config, options.boolean("prewrite"), why);
+  if (!volume.ok()) return volume.status();
+  std::vector<std::unique_ptr<Volume>> volumes;
+  volumes.push_back(std::move(volume).value());
+  return std::unique_ptr<Tier>(std::make_unique<NvmeTier>(context.tier.name, std::move(volumes), links));
+} catch (const std::bad_alloc&) {
+  return refuse({Code::kFull, "opening an nvme tier"}, why, "not enough memory");
 }
 
 const NvmeTier* NvmeTier::of(const Tier& tier) noexcept { return dynamic_cast<const NvmeTier*>(&tier); }
 
 Address NvmeTier::address(Slot slot, [[maybe_unused]] std::uint32_t segment) const noexcept {
   assert(slot.value < info_.slots && segment == 0);
-  return {.space = AddressSpace::kFile, .device = file_->fd(), .offset = file_->offset(slot.value)};
+  const Place at = place(slot);
+  const Volume& volume = *volumes_[at.volume];
+  return {.space = AddressSpace::kFile,
+          .device = volume.medium().info().fd,
+          .offset = volume.geometry().offset(at.slot)};
+}
+
+std::size_t NvmeTier::recall(std::uint32_t& first, std::span<Remembered> out) const noexcept {
+  std::size_t n = 0;
+  for (; first < info_.slots && n < out.size(); ++first) {
+    const Place at = place(Slot(first));
+    Record record;
+    if (volumes_[at.volume]->table()->get(at.slot, &record)) out[n++] = to_remembered(record, Slot(first));
+  }
+  return n;
+}
+
+void NvmeTier::forget(std::span<const Slot> slots) noexcept {
+  for (const Slot slot : slots) {
+    const Place at = place(slot);
+    volumes_[at.volume]->table()->clear(at.slot);
+  }
 }
 
 }  // namespace kelvin::nvme

@@ -1,15 +1,18 @@
-// NvmeTier: the slots of one block file, and how its links are to reach them.
+// NvmeTier: the slots of one or several volumes, and how its links are to reach them. Slot s is slot s / n of
+// volume s % n, where n is the number of volumes.
 //
-// Thread contract: immutable after open; any thread.
+// Thread contract: immutable after open, but for the slot tables, which any thread may change; any thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "kelvin/plugin.h"
-#include "tiers/nvme/file.h"
 #include "tiers/nvme/io_queue.h"
+#include "tiers/nvme/volume.h"
 
 namespace kelvin::nvme {
 
@@ -19,26 +22,43 @@ struct LinkSettings {
   std::uint64_t request_bytes = 2 << 20;  // the most one request to the drive moves
 };
 
-class NvmeTier final : public Tier {
+class NvmeTier final : public Tier, private Ledger {
  public:
-  // See BlockFile::open for the failures.
+  // See FileMedium::open and volume.h for the failures.
   static Result<std::unique_ptr<Tier>> open(const TierContext& context, const Options& options,
                                             std::string* why);
 
   // `tier`, if it is an NvmeTier; else null.
   static const NvmeTier* of(const Tier& tier) noexcept;
 
-  NvmeTier(std::string name, std::unique_ptr<BlockFile> file, const LinkSettings& links);
+  // Precondition: at least one volume, all of the same geometry.
+  NvmeTier(std::string name, std::vector<std::unique_ptr<Volume>> volumes, const LinkSettings& links);
 
   const TierInfo& info() const noexcept override { return info_; }
   Address address(Slot slot, std::uint32_t segment) const noexcept override;
 
   const LinkSettings& links() const noexcept { return links_; }
-  const BlockFile& file() const noexcept { return *file_; }
+  bool direct() const noexcept { return direct_; }  // I/O must be aligned to kPageBytes
+
+  // Where a slot is.
+  struct Place {
+    std::uint32_t volume = 0;
+    std::uint32_t slot = 0;  // of the volume
+  };
+  Place place(Slot slot) const noexcept {
+    const auto n = static_cast<std::uint32_t>(volumes_.size());
+    return {slot.value % n, slot.value / n};
+  }
+  std::size_t volume_count() const noexcept { return volumes_.size(); }
+  Volume& volume(std::size_t i) const noexcept { return *volumes_[i]; }
 
  private:
-  const std::unique_ptr<BlockFile> file_;
+  std::size_t recall(std::uint32_t& first, std::span<Remembered> out) const noexcept override;
+  void forget(std::span<const Slot> slots) noexcept override;
+
+  const std::vector<std::unique_ptr<Volume>> volumes_;
   const LinkSettings links_;
+  bool direct_ = false;
   TierInfo info_;
 };
 

@@ -27,11 +27,11 @@ namespace {
 
 constexpr std::uint32_t kMaxThreads = 32;  // drives are full of 1 MiB requests long before
 
-std::int32_t perform(const IoRequest& request) noexcept {
+std::int32_t perform(int fd, const IoRequest& request) noexcept {
   const auto count = static_cast<int>(request.vector_count);
   const auto offset = static_cast<off_t>(request.offset);
-  const ssize_t n = request.write ? ::pwritev(request.fd, request.vectors, count, offset)
-                                  : ::preadv(request.fd, request.vectors, count, offset);
+  const ssize_t n = request.write ? ::pwritev(fd, request.vectors, count, offset)
+                                  : ::preadv(fd, request.vectors, count, offset);
   return n < 0 ? -errno : static_cast<std::int32_t>(n);
 }
 
@@ -53,7 +53,8 @@ class SignalsBlocked {
 
 class ThreadQueue final : public IoQueue {
  public:
-  explicit ThreadQueue(std::uint32_t capacity) : capacity_(capacity), waiting_(capacity), done_(capacity) {}
+  ThreadQueue(int fd, const QueueConfig& config)
+      : fd_(fd), wake_(*config.wake), capacity_(config.capacity), waiting_(capacity_), done_(capacity_) {}
 
   ~ThreadQueue() override {
     {
@@ -66,11 +67,6 @@ class ThreadQueue final : public IoQueue {
   }
 
   Status start(std::string* why) {
-    if (wake_.fd() < 0) {
-      const int error = errno;
-      *why = "an eventfd cannot be had: " + error_text(error) + ": raise the limit of open files (ulimit -n)";
-      return {Code::kUnavailable, "opening a thread queue", error};
-    }
     const SignalsBlocked blocked;
     const std::uint32_t count = std::min(capacity_, kMaxThreads);
     workers_.reserve(count);
@@ -98,7 +94,6 @@ class ThreadQueue final : public IoQueue {
   }
 
   std::size_t reap(std::span<IoResult> results) noexcept override {
-    wake_.drain();
     const MutexLock lock(mu_);
     const std::size_t n = std::min(results.size(), done_.size());
     for (IoResult& result : results.first(n)) result = done_.pop();
@@ -111,7 +106,6 @@ class ThreadQueue final : public IoQueue {
     while (!waiting_.empty()) finish({waiting_.pop().tag, -ECANCELED});
   }
 
-  int wake_fd() const noexcept override { return wake_.fd(); }
   const char* description() const noexcept override { return "threads"; }
 
  private:
@@ -124,7 +118,7 @@ class ThreadQueue final : public IoQueue {
         if (waiting_.empty()) return;
         request = waiting_.pop();
       }
-      const IoResult result{request.tag, perform(request)};
+      const IoResult result{request.tag, perform(fd_, request)};
       const MutexLock lock(mu_);
       finish(result);
     }
@@ -137,8 +131,9 @@ class ThreadQueue final : public IoQueue {
   }
 
   // Constant after open.
+  const int fd_;
+  const EventFd& wake_;
   const std::uint32_t capacity_;
-  const EventFd wake_;
   std::vector<std::thread> workers_;
 
   Mutex mu_;
@@ -151,8 +146,8 @@ class ThreadQueue final : public IoQueue {
 
 }  // namespace
 
-Result<std::unique_ptr<IoQueue>> open_thread_queue(const QueueConfig& config, std::string* why) {
-  auto queue = std::make_unique<ThreadQueue>(config.capacity);
+Result<std::unique_ptr<IoQueue>> open_thread_queue(int fd, const QueueConfig& config, std::string* why) {
+  auto queue = std::make_unique<ThreadQueue>(fd, config);
   if (const Status s = queue->start(why); !s.ok()) return s;
   return Result<std::unique_ptr<IoQueue>>(std::move(queue));
 }

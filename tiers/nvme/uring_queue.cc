@@ -1,4 +1,4 @@
-// IoQueue by io_uring: registered files and buffers, completions run when we ask for them.
+// IoQueue by io_uring: a registered file and buffers, completions run when we ask for them.
 //
 // Thread contract: IoQueue's.
 // Invariants:
@@ -37,9 +37,10 @@ constexpr int kEndingMs = 30'000;             // more than any drive's own time 
 
 class UringQueue final : public IoQueue {
  public:
-  explicit UringQueue(const QueueConfig& config)
-      : capacity_(config.capacity),
-        files_(config.files.begin(), config.files.end()),
+  UringQueue(int fd, const QueueConfig& config)
+      : fd_(fd),
+        wake_(*config.wake),
+        capacity_(config.capacity),
         buffers_(config.memory, config.unit_bytes),
         unsent_(config.capacity) {}
 
@@ -52,10 +53,9 @@ class UringQueue final : public IoQueue {
   }
 
   Status open(bool single_issuer, std::string* why) {
-    if (wake_.fd() < 0) return refused(errno, "an eventfd", why);
     if (const int error = set_up(single_issuer); error != 0) return refused(error, "io_uring_setup", why);
     open_ = true;
-    if (const int error = register_files(); error != 0) return refused(error, "registering files", why);
+    if (const int error = register_file(); error != 0) return refused(error, "registering a file", why);
     if (const int error = -io_uring_register_eventfd(&ring_, wake_.fd()); error != 0) {
       return refused(error, "registering an eventfd", why);
     }
@@ -83,8 +83,6 @@ class UringQueue final : public IoQueue {
   }
 
   std::size_t reap(std::span<IoResult> results) noexcept override {
-    // Emptied first: whatever is finished after this makes it readable again.
-    wake_.drain();
     send();
     std::size_t n = 0;
     while (failed_ != 0 && n < results.size() && !unsent_.empty()) results[n++] = {unsent_.pop(), -failed_};
@@ -110,8 +108,6 @@ class UringQueue final : public IoQueue {
     failed_ = failed_ != 0 ? failed_ : ECANCELED;
     wake_.signal();
   }
-
-  int wake_fd() const noexcept override { return wake_.fd(); }
 
   const char* description() const noexcept override {
     if (deferred_) return fixed_ ? "io_uring, deferred, fixed buffers" : "io_uring, deferred";
@@ -141,37 +137,34 @@ class UringQueue final : public IoQueue {
     return error;
   }
 
-  // The files, and behind them the only write end of a pipe: the kernel closes that when the last request of
-  // the ring has ended, even after we have closed the ring.
-  int register_files() {
+  // The file, and behind it the only write end of a pipe: the kernel closes that when the last request of the
+  // ring has ended, even after we have closed the ring.
+  int register_file() {
     std::array<int, 2> pipe{-1, -1};
     if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return errno;
-    std::vector<int> all = files_;
-    all.push_back(pipe[1]);
-    const int error = -io_uring_register_files(&ring_, all.data(), static_cast<unsigned>(all.size()));
+    const std::array<int, 2> files = {fd_, pipe[1]};
+    const int error = -io_uring_register_files(&ring_, files.data(), static_cast<unsigned>(files.size()));
     ::close(pipe[1]);
     ended_fd_ = pipe[0];
     return error;
   }
 
   void prepare(io_uring_sqe* entry, const IoRequest& request) const noexcept {
-    const auto known = std::ranges::find(files_, request.fd);
-    const bool file_fixed = known != files_.end();
-    const int fd = file_fixed ? static_cast<int>(known - files_.begin()) : request.fd;
+    constexpr int kFile = 0;  // as registered
     const iovec& first = *request.vectors;
     const auto bytes = static_cast<unsigned>(first.iov_len);
     const int buffer = fixed_ && request.vector_count == 1 ? buffers_.find(first) : -1;
     if (buffer >= 0 && request.write) {
-      io_uring_prep_write_fixed(entry, fd, first.iov_base, bytes, request.offset, buffer);
+      io_uring_prep_write_fixed(entry, kFile, first.iov_base, bytes, request.offset, buffer);
     } else if (buffer >= 0) {
-      io_uring_prep_read_fixed(entry, fd, first.iov_base, bytes, request.offset, buffer);
+      io_uring_prep_read_fixed(entry, kFile, first.iov_base, bytes, request.offset, buffer);
     } else if (request.write) {
-      io_uring_prep_writev(entry, fd, request.vectors, request.vector_count, request.offset);
+      io_uring_prep_writev(entry, kFile, request.vectors, request.vector_count, request.offset);
     } else {
-      io_uring_prep_readv(entry, fd, request.vectors, request.vector_count, request.offset);
+      io_uring_prep_readv(entry, kFile, request.vectors, request.vector_count, request.offset);
     }
     io_uring_sqe_set_data64(entry, request.tag);
-    if (file_fixed) io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
+    io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
   }
 
   // Hands over what lies in the ring.
@@ -225,10 +218,10 @@ class UringQueue final : public IoQueue {
   }
 
   // Constant after open.
+  const int fd_;
+  const EventFd& wake_;
   const std::uint32_t capacity_;
-  const std::vector<int> files_;  // registered under their position here
   const BufferMap buffers_;
-  const EventFd wake_;
   int ended_fd_ = -1;  // hangs up once the kernel has let go of the ring
   bool open_ = false;
   bool fixed_ = false;
@@ -245,8 +238,8 @@ class UringQueue final : public IoQueue {
 
 }  // namespace
 
-Result<std::unique_ptr<IoQueue>> open_uring_queue(const QueueConfig& config, std::string* why) {
-  auto queue = std::make_unique<UringQueue>(config);
+Result<std::unique_ptr<IoQueue>> open_uring_queue(int fd, const QueueConfig& config, std::string* why) {
+  auto queue = std::make_unique<UringQueue>(fd, config);
   if (const Status s = queue->open(config.single_issuer, why); !s.ok()) return s;
   return Result<std::unique_ptr<IoQueue>>(std::move(queue));
 }

@@ -1,0 +1,196 @@
+// See file_medium.h.
+#include "tiers/nvme/file_medium.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "tiers/nvme/errors.h"
+#include "tiers/nvme/format.h"
+#include "tiers/nvme/zeros.h"
+
+namespace kelvin::nvme {
+namespace {
+
+constexpr auto kLockRetry = std::chrono::milliseconds(5);
+constexpr mode_t kOwnerOnly = 0600;  // blocks are tenants' data
+
+// Whether one aligned read works: some file systems take O_DIRECT at open and refuse the I/O.
+bool direct_io_works(int fd) noexcept {
+  Superblock page;
+  return ::pread(fd, &page, sizeof page, 0) >= 0 || errno != EINVAL;
+}
+
+// Moves all bytes by `move(done)`, which is pread or pwrite; an end of the file is an error.
+template <class Move>
+Status move_all(std::size_t bytes, const char* context, Move move) noexcept {
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t n = move(done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_status(errno, context);
+    if (n == 0) return {Code::kIo, context, 0};
+    done += static_cast<std::size_t>(n);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<FileMedium>> FileMedium::open(const FileConfig& config, std::string* why) {
+  std::unique_ptr<FileMedium> file(new FileMedium());
+  file->info_.path = config.path;
+  if (const Status s = file->open_path(config, why); !s.ok()) return s;
+  if (const Status s = file->lock(config, why); !s.ok()) return s;
+  struct stat found {};
+  if (::fstat(file->fd_.get(), &found) != 0) return refuse_io(errno, "fstat", config.path, why);
+  file->info_.fd = file->fd_.get();
+  file->info_.bytes = static_cast<std::uint64_t>(found.st_size);
+  return file;
+}
+
+FileMedium::~FileMedium() {
+  // By hand: a ring that still ends in the background, or a forked child, may hold the file open for a while.
+  if (locked_) ::flock(fd_.get(), LOCK_UN);
+}
+
+Status FileMedium::open_path(const FileConfig& config, std::string* why) {
+  if (config.path.empty()) {
+    return refuse({Code::kInvalid, "opening an nvme tier"}, why,
+                  "the path is empty: name a file on the drive");
+  }
+  const int flags = O_RDWR | O_CLOEXEC | (config.create ? O_CREAT : 0);
+  fd_ = Fd(::open(config.path.c_str(), flags | O_DIRECT, kOwnerOnly));
+  info_.direct = fd_.get() >= 0 && direct_io_works(fd_.get());
+  if (!info_.direct && (fd_.get() >= 0 || errno == EINVAL)) {
+    if (config.require_direct) {
+      return refuse(
+          {Code::kUnsupported, "opening a block file with O_DIRECT", EINVAL}, why,
+          fmt::format("{}: its file system refuses O_DIRECT: choose a path on a drive, or set direct = "
+                      "\"auto\" to go through the page cache",
+                      config.path));
+    }
+    fd_ = Fd(::open(config.path.c_str(), flags, kOwnerOnly));
+  }
+  if (fd_.get() < 0) {
+    const int error = errno;
+    const Code code =
+        error == EACCES || error == ENOENT || error == EISDIR || error == ENOTDIR || error == EROFS
+            ? Code::kInvalid
+            : io_status(error, "").code();
+    return refuse({code, "opening a block file", error}, why,
+                  fmt::format("{}: cannot be opened{}: {}: the directory must exist and be writable",
+                              config.path, config.create ? " or created" : "", error_text(error)));
+  }
+  struct stat found {};
+  if (::fstat(fd_.get(), &found) != 0) return refuse_io(errno, "fstat", config.path, why);
+  if (!S_ISREG(found.st_mode)) {
+    return refuse(
+        {Code::kUnsupported, "opening a block file"}, why,
+        fmt::format("{}: is not a regular file: name a file on the drive's file system", config.path));
+  }
+  return {};
+}
+
+Status FileMedium::lock(const FileConfig& config, std::string* why) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(config.lock_wait_ms);
+  while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (error != EWOULDBLOCK) return refuse_io(error, "flock", config.path, why);
+    if (std::chrono::steady_clock::now() >= deadline) {
+      Superblock page;
+      const bool ours =
+          ::pread(fd_.get(), &page, sizeof page, 0) == sizeof page && examine(page) == PageState::kGood;
+      return refuse({Code::kBusy, "locking a block file", error}, why,
+                    fmt::format("{}: is in use by another process or tier{}: end it or choose another path",
+                                config.path, ours ? fmt::format(" (process {})", page.owner) : ""));
+    }
+    std::this_thread::sleep_for(kLockRetry);
+  }
+  locked_ = true;
+  return {};
+}
+
+Status FileMedium::check_room(std::uint64_t bytes, std::string* why) const {
+  // Asked beforehand: to exceed RLIMIT_FSIZE raises a signal that ends the process, and to run into a full
+  // drive makes it full for everybody else meanwhile.
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
+    return refuse({Code::kFull, "preallocating a block file", EFBIG}, why,
+                  fmt::format("{}: needs {}, but this process may make files of {} only: raise the limit "
+                              "(ulimit -f) or lower the capacity",
+                              info_.path, size_text(bytes), size_text(limit.rlim_cur)));
+  }
+  struct stat found {};
+  struct statvfs drive {};
+  if (::fstat(fd_.get(), &found) != 0 || ::fstatvfs(fd_.get(), &drive) != 0) {
+    return refuse_io(errno, "statvfs", info_.path, why);
+  }
+  const std::uint64_t held = static_cast<std::uint64_t>(found.st_blocks) * 512;
+  const std::uint64_t free = static_cast<std::uint64_t>(drive.f_bavail) * drive.f_frsize;
+  const std::uint64_t more = bytes > held ? bytes - held : 0;
+  if (drive.f_blocks != 0 && more > free) {  // 0: the file system does not tell
+    return refuse({Code::kFull, "preallocating a block file", ENOSPC}, why,
+                  fmt::format("{}: needs {} more, the drive has {} free: lower the capacity or make room",
+                              info_.path, size_text(more), size_text(free)));
+  }
+  return {};
+}
+
+Status FileMedium::reserve(std::uint64_t bytes, bool prewrite, std::string* why) {
+  if (const Status s = check_room(bytes, why); !s.ok()) return s;
+  const std::uint64_t found = info_.bytes;
+  if (found > bytes && ::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) {
+    return refuse_io(errno, "shortening the file", info_.path, why);
+  }
+  int failed = 0;
+  do {
+    failed = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  } while (failed == EINTR);
+  const bool refused = failed == EOPNOTSUPP || failed == ENOSYS;
+  if (failed != 0 && !refused) {
+    const bool shortened = ::ftruncate(fd_.get(), static_cast<off_t>(std::min(found, bytes))) == 0;
+    return refuse(io_status(failed, "preallocating a block file"), why,
+                  fmt::format("{}: {} cannot be preallocated: {}: lower the capacity or make room{}",
+                              info_.path, size_text(bytes), error_text(failed),
+                              shortened ? "" : " (what was taken could not be given back: remove the file)"));
+  }
+  if (prewrite || refused) {
+    const int error = write_zeros(fd_.get(), prewrite ? 0 : std::min(found, bytes), bytes);
+    if (error != 0) return refuse_io(error, "writing zeros over the file", info_.path, why);
+  }
+  info_.bytes = bytes;
+  return {};
+}
+
+Status FileMedium::read(std::uint64_t offset, std::span<std::byte> bytes) noexcept {
+  return move_all(bytes.size(), "reading a block file", [&](std::size_t done) {
+    return ::pread(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+  });
+}
+
+Status FileMedium::write(std::uint64_t offset, std::span<const std::byte> bytes) noexcept {
+  return move_all(bytes.size(), "writing a block file", [&](std::size_t done) {
+    return ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+  });
+}
+
+Status FileMedium::flush() noexcept {
+  return ::fdatasync(fd_.get()) == 0 ? Status() : io_status(errno, "flushing a block file");
+}
+
+Result<std::unique_ptr<IoQueue>> FileMedium::open_queue(const QueueConfig& config, std::string* why) {
+  return open_file_queue(fd_.get(), config, why);
+}
+
+}  // namespace kelvin::nvme
