@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kBatch = 256;
 
 struct Restored {
-  std::uint64_t written = 0;  // 0: an orphan
+  std::uint64_t written = 0;  // Remembered's; 0: an orphan
   BlockId block;
 };
 
@@ -41,7 +41,7 @@ std::vector<Remembered> collect(const Ledger& ledger, std::uint32_t slots) {
 class Restorer {
  public:
   Restorer(Residency& residency, TierIndex tier, Ledger& ledger)
-      : residency_(residency), tier_(tier), ledger_(ledger) {}
+      : residency_(residency), tier_(tier), ledger_(ledger), orphans_(residency.table().capacity()) {}
 
   std::vector<Restored> run() {
     SlotMap& slots = residency_.slots(tier_);
@@ -75,8 +75,8 @@ class Restorer {
     record.state.fetch_or(BlockRecord::kChecksumKnown, std::memory_order_release);
     [[maybe_unused]] const bool was_free = residency_.slots(tier_).restore(entry.slot, block);
     assert(was_free);
-    const bool orphan = entry.depth != 0 && !parent;
-    restored_.push_back({orphan ? 0 : entry.written, block});
+    if (parent ? orphans_[parent.value] : entry.depth != 0) orphans_[block.value] = true;
+    restored_.push_back({orphans_[block.value] ? 0 : entry.written, block});
     return true;
   }
 
@@ -94,6 +94,7 @@ class Restorer {
   Residency& residency_;
   const TierIndex tier_;
   Ledger& ledger_;
+  std::vector<bool> orphans_;  // by block: no prefix leads to it
   std::vector<Restored> restored_;
 };
 

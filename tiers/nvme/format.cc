@@ -22,14 +22,17 @@ constexpr std::uint64_t up(std::uint64_t value, std::uint64_t unit) noexcept {
 
 Geometry Geometry::fit(std::uint64_t capacity_bytes, std::uint64_t block_bytes, bool scratch) noexcept {
   Geometry geometry{block_bytes, 0, scratch};
-  const std::uint64_t room = capacity_bytes > kDataAlignment ? capacity_bytes - kDataAlignment : 0;
-  auto slots = std::min(room / block_bytes, kMostSlots);
-  // The table of so many slots may leave room for a few fewer.
-  for (geometry.slots = static_cast<std::uint32_t>(slots); slots != 0 && geometry.bytes() > capacity_bytes;) {
-    const std::uint64_t over = geometry.bytes() - capacity_bytes;
-    slots -= std::min(slots, std::max<std::uint64_t>(1, over / (block_bytes + sizeof(Record))));
-    geometry.slots = static_cast<std::uint32_t>(slots);
-  }
+  const auto fits = [&](std::uint64_t slots) {
+    return slots <= kMostSlots &&
+           Geometry{block_bytes, static_cast<std::uint32_t>(slots), scratch}.bytes() <= capacity_bytes;
+  };
+  // Too few: the table counts as if it took up to one alignment more than it does.
+  const std::uint64_t apart = kTableOffset + 2 * kDataAlignment;
+  const std::uint64_t each = block_bytes + (scratch ? 0 : sizeof(Record));
+  std::uint64_t slots =
+      capacity_bytes > apart ? std::min((capacity_bytes - apart) / each, kMostSlots - 1) : 0;
+  while (fits(slots + 1)) ++slots;
+  geometry.slots = static_cast<std::uint32_t>(slots);
   return geometry;
 }
 
