@@ -16,7 +16,7 @@ guest_main() {
   if "$LAB_SELF" bring-up-devices >/run/devices.log 2>&1; then
     (cd / && bash -c ". $LAB_RUN/command") || status=$?
   else
-    echo "lab: a device of guest $LAB_HOST did not come up:"
+    echo "lab: a device of the guest did not come up:"
     tail -n 20 /run/devices.log
     status=126
   fi
@@ -43,6 +43,7 @@ bring_up_devices() {
   release=$(uname -r)
   mkdir -p "/lib/modules/$release"
   mount --bind "$(dirname "$LAB_RUN")/kernel/lib/modules/$release" "/lib/modules/$release"
+  # shellcheck disable=SC2153 # init sets it
   echo "lab$LAB_HOST" >/proc/sys/kernel/hostname
   ip link set lo up
   modprobe -a nvme virtio_net veth rdma_rxe rdma_ucm ib_uverbs

@@ -17,6 +17,7 @@ accelerator() {
 # machine_arguments ID BOOT IMAGE: sets `machine`.
 machine_arguments() {
   local id=$1 boot=$2 image=$3 mine=$run/$1 far=$((mem_mib / 4))
+  # shellcheck disable=SC2054 # the commas are QEMU's
   machine=(
     -accel "$(accelerator)" -cpu max,-erms,-fsrm -display none -nodefaults -no-reboot -pidfile "$mine/pid"
     -M q35,cxl=on,hmat=on,cxl-fmw.0.targets.0=cxl.1,cxl-fmw.0.size=4G

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A guest has the devices that README.md promises.
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 node=/sys/devices/system/node

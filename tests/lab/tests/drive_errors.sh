@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Reads and writes fail in the middle of a replay: of some sectors, every read, every write. The replay ends by itself,
 # and gives no wrong byte; the tier may go offline.
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 write_config /run/config.toml
-new_trace /run/trace 600
+new_trace /run/trace 800
 
 # replay_with_errors NAME WHAT...: on a new file system, as errors may end one.
 replay_with_errors() {
@@ -17,9 +17,9 @@ replay_with_errors() {
     mapfile -t sectors < <(sectors_of "$mount_point/blocks" "$2")
     set -- "${sectors[@]}"
   fi
-  "$lab" fault drive-errors "$@" >/dev/null
+  "$LAB" fault drive-errors "$@" >/dev/null
   wait "$replay_pid"
-  "$lab" fault drive-well >/dev/null
+  "$LAB" fault drive-well >/dev/null
   umount "$mount_point"
   right_or_fail "$report"
   [[ $(link_failures "$report") -gt 0 ]] || failed "$name: no copy failed, so nothing was tested"
@@ -27,6 +27,6 @@ replay_with_errors() {
     "$(figure "$report" checked) blocks verified, 0 corrupt; tiers offline: $(grep -c OFFLINE "$report" || true)"
 }
 
-replay_with_errors some-sectors sectors 64
+replay_with_errors some-sectors sectors 16
 replay_with_errors every-read read
 replay_with_errors every-write write

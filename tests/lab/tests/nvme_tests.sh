@@ -3,7 +3,7 @@
 #
 # They make their files in the build folder; so in this guest the drive is mounted over it, and what was built is
 # seen elsewhere.
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 built=/run/built
@@ -11,6 +11,13 @@ mkdir "$built"
 mount --bind "$LAB_BUILD" "$built"
 mount_point=$LAB_BUILD
 new_file_system
+
+# GoogleTest says the reason one line above the name.
+why_skipped() {
+  awk '/^\[  SKIPPED \].* ms\)$/ { count[last]++ }
+    { last = $0 }
+    END { for (why in count) print "ok: " count[why] " skipped: " why }' "$1"
+}
 
 found=no
 for test in "$built"/tests/*nvme*_test; do
@@ -20,8 +27,8 @@ for test in "$built"/tests/*nvme*_test; do
     cat /run/test.log
     failed "$(basename "$test"), on the drive"
   }
-  grep -A 3 '^\[  SKIPPED \]\|Skipped$' /run/test.log || true
-  checked "$(basename "$test"): $(grep '^\[  PASSED  \]' /run/test.log)"
+  checked "$(basename "$test"): $(sed -n 's/^\[  PASSED  \] //p' /run/test.log)"
+  why_skipped /run/test.log
 done
 [[ $found == yes ]] || failed "no test of the NVMe tier was built in $LAB_BUILD/tests"
 [[ $(mib_written) -gt 0 ]] || failed "nothing was written to the drive: the scratch files were elsewhere"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The power goes while a replay writes to the drive. After the next boot the file system mounts, and a replay over the
 # same file gives no wrong byte.
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 write_config /run/config.toml
@@ -12,7 +12,7 @@ case $LAB_BOOT in
     start_replay /run/trace /run/config.toml /run/report 100
     checked "the power goes with $(awk '{ print $9 }' /sys/block/nvme0n1/stat) requests under way"
     [[ ! -e /run/report.status ]] || failed "the replay was over already"
-    "$lab" fault power-cycle
+    "$LAB" fault power-cycle
     ;;
   *)
     mount_drive

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A replay over host memory and a file on an NVMe drive, direct I/O and all: every byte comes back as it was written.
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 new_file_system

@@ -1,11 +1,10 @@
 # shellcheck shell=bash
 # What the lab's tests share: how they speak, a file system on the drive, a replay over it, and its report.
 #
-# A test sources this first. It runs in a guest, in the project's folder; LAB_BUILD is the build folder, LAB_SCRATCH
-# a folder of the host's for this test alone, which a power cut leaves as it is.
+# A test sources this first. It runs in a guest, in the project's folder; LAB is the command
+# `lab`, LAB_BUILD the build folder, LAB_SCRATCH a folder of the host's for this test alone, which a power cut leaves as it is.
 set -euo pipefail
 
-lab=$LAB
 kelvin=$LAB_BUILD/src/cli/kelvin
 mount_point=/run/drive
 export LC_ALL=C.UTF-8
@@ -91,6 +90,7 @@ replay() {
 start_replay() {
   local from=$((10#$(mib_written)))
   replay "$1" "$2" "$3" &
+  # shellcheck disable=SC2034 # for the test to wait for
   replay_pid=$!
   while [[ $(($(mib_written) - from)) -lt $4 ]]; do
     [[ ! -e $3.status ]] || failed "the replay ended before it had written $4 MiB: $(<"$3")"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Two guests reach each other, by Ethernet and by RDMA. Runs in both; the first one serves.
 # lab: --hosts 2
-# shellcheck source=tests/lab/tests/shared.bash
+# shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
 pingpong=(ibv_rc_pingpong -d rxe0 -g 1 -c -n 50)
