@@ -60,6 +60,6 @@ for node in 0 1 2; do
   umount "$folder/node"
 done
 ibv_rc_pingpong -d rxe1 -g 1 -s 65536 -n 200 >/dev/null 2>&1 &
-sleep 1
+sleep 3
 row "RDMA rxe1 to rxe2 and back, 64 KiB" \
   "$(ibv_rc_pingpong -d rxe2 -g 1 -s 65536 -n 200 10.78.1.1 | awk '/Mbit/ { print int($7 / 8), "MB/s" }')"

@@ -23,7 +23,6 @@ for device in rxe0 rxe1 rxe2; do
 done
 ibv_rc_pingpong -d rxe1 -g 1 -p 18515 -c -n 50 >/run/server.log 2>&1 &
 server=$!
-sleep 1 # it listens by then, or the client fails and says so
-ibv_rc_pingpong -d rxe2 -g 1 -p 18515 -c -n 50 10.78.1.1 || failed "RDMA from rxe2 to rxe1: $(</run/server.log)"
-wait $server
+until_it_works ibv_rc_pingpong -d rxe2 -g 1 -p 18515 -c -n 50 10.78.1.1
+wait $server || failed "RDMA from rxe2 to rxe1: $(</run/server.log)"
 checked "rxe0, rxe1 and rxe2 are active; 50 messages between rxe1 and rxe2 arrived as they were sent"

@@ -21,6 +21,7 @@ case $LAB_BOOT in
     replay /run/trace /run/config.toml /run/report
     right_or_fail /run/report
     [[ $(figure /run/report nvme) -gt 0 ]] || failed "nothing came back from the drive"
-    checked "$(figure /run/report checked) blocks verified, $(figure /run/report nvme) of them from the drive, 0 corrupt"
+    checked "$(figure /run/report checked) blocks verified, $(figure /run/report nvme) of them from the drive;" \
+      "0 corrupt"
     ;;
 esac

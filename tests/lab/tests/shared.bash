@@ -2,11 +2,13 @@
 # What the lab's tests share: how they speak, a file system on the drive, a replay over it, and its report.
 #
 # A test sources this first. It runs in a guest, in the project's folder; LAB is the command
-# `lab`, LAB_BUILD the build folder, LAB_SCRATCH a folder of the host's for this test alone, which a power cut leaves as it is.
+# `lab`, LAB_BUILD the build folder, LAB_SCRATCH a folder of the host's for this test alone, which a power cut leaves
+# as it is.
 set -euo pipefail
 
 kelvin=$LAB_BUILD/src/cli/kelvin
 mount_point=/run/drive
+hung_after_s=300
 export LC_ALL=C.UTF-8
 
 checked() { printf 'ok: %s\n' "$*"; }
@@ -17,6 +19,14 @@ failed() {
 skipped() {
   printf 'skipped: %s\n' "$*"
   exit 77
+}
+# until_it_works COMMAND...: again and again for a minute or so, as on a busy machine the other side may come late.
+until_it_works() {
+  for _ in $(seq 60); do
+    if "$@" >/run/tried.log 2>&1; then return; fi
+    sleep 1
+  done
+  failed "$*: $(tail -n 3 /run/tried.log)"
 }
 trap 'failed "${BASH_SOURCE[0]}:$LINENO: $BASH_COMMAND"' ERR
 
@@ -81,7 +91,7 @@ new_trace() { "$kelvin" trace gen --kind chat --requests "$2" --seed 1 --out "$1
 # One that does not end by itself is hung: no drive here takes that long.
 replay() {
   local status=0
-  timeout -k 5 "${hung_after_s:-180}" "$kelvin" replay "$1" --config "$2" --json "$3.json" >"$3" 2>&1 </dev/null ||
+  timeout -k 5 "$hung_after_s" "$kelvin" replay "$1" --config "$2" --json "$3.json" >"$3" 2>&1 </dev/null ||
     status=$?
   echo "$status" >"$3.status"
 }
@@ -109,7 +119,7 @@ right_or_fail() {
   local status
   cat "$1"
   status=$(<"$1.status")
-  [[ $status != 124 && $status != 137 ]] || failed "the replay hung, and was ended after ${hung_after_s:-180} s"
+  [[ $status != 124 && $status != 137 ]] || failed "the replay hung, and was ended after $hung_after_s s"
   [[ $status == 0 ]] || failed "the replay exited with $status"
   [[ $(figure "$1" corrupt) == 0 ]] || failed "$(figure "$1" corrupt) blocks were corrupt"
   [[ $(figure "$1" checked) -gt 0 ]] || failed "no block was checked"
