@@ -18,15 +18,15 @@ best() {
 
 row() { printf '%-48s %s\n' "$1" "$2"; }
 
-integers() { python3 -c 'sum(i * i % 7 for i in range(1000000))'; }
-floats() { awk 'BEGIN { for (i = 1; i < 1000000; i++) s += sqrt(i) / i; print s }'; }
-copies() { python3 -c 'a = bytearray(64 << 20); [a[:] for _ in range(4)]'; }
+integers() { python3 -c 'sum(i * i % 7 for i in range(4000000))'; }
+floats() { awk 'BEGIN { for (i = 1; i < 4000000; i++) s += sqrt(i) / i; print s }'; }
+copies() { python3 -c 'a = bytearray(64 << 20); [a[:] for _ in range(16)]'; }
 replay() { "$kelvin" replay "$folder/trace" --config "$folder/config"; }
 
 fio_row() { # fio_row NAME OPTION...
   local name=$1
   shift
-  row "$name" "$(fio --name=x --readonly --rw=randread --size=512M --runtime=3 --time_based --output-format=terse \
+  row "$name" "$(fio --name=x --readonly --rw=randread --size=512M --runtime=5 --time_based --output-format=terse \
     --terse-version=3 "$@" | awk -F';' '{ printf "%d MiB/s, %d IOPS", $7 / 1024, $8 }')"
 }
 
@@ -35,11 +35,11 @@ trap 'rm -rf "$folder"' EXIT
 kelvin=build/src/cli/kelvin
 row "integers (Python), ms" "$(best integers)"
 row "floating point (awk), ms" "$(best floats)"
-row "256 MiB of memory copies (Python), ms" "$(best copies)"
+row "1 GiB of memory copies (Python), ms" "$(best copies)"
 if [[ -x $kelvin ]]; then
-  "$kelvin" trace gen --kind chat --requests 100 --seed 1 --out "$folder/trace"
+  "$kelvin" trace gen --kind chat --requests 500 --seed 1 --out "$folder/trace"
   printf '[[tier]]\nname = "dram"\nkind = "dram"\ncapacity = "256MiB"\n' >"$folder/config"
-  row "kelvin replay, 100 chats over 256 MiB of DRAM, ms" "$(best replay)"
+  row "kelvin replay, 500 chats over 256 MiB of DRAM, ms" "$(best replay)"
 fi
 [[ -n ${LAB_HOST:-} ]] || exit 0
 
