@@ -288,6 +288,12 @@ class Space {
   // Waits until no move is queued or under way; kTimeout otherwise. For tests, tools and tidy ends.
   Status settle(std::chrono::nanoseconds timeout) noexcept;
 
+  // Writes to the nearest persistent tier all blocks that only other tiers hold, as far as the policy makes
+  // room for them there, so that the next space finds them: before an orderly end. Blocks that are published
+  // meanwhile may be left out. kUnsupported: no tier that is online is persistent; kUnavailable: it went
+  // offline; kTimeout: blocks are left, prefixes first are written. Any thread, one at a time.
+  Status save(std::chrono::nanoseconds timeout) noexcept;
+
   Stats stats() const;  // allocates
 
   // Writes what the policy has learned to a file (anew: a reader sees the old one or the new one), or takes

@@ -6,6 +6,7 @@
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
 //   recover.cc  blocks that a persistent tier held before
+//   save.cc     save
 //   learned.cc  save_learned, load_learned
 //   pin.cc      pin, unpin, and who a tenant is
 //   stats.cc    stats
@@ -54,6 +55,7 @@ class Core {
   Result<std::size_t> poll() noexcept;
   std::uint64_t due_ns() const noexcept { return planner_->due_ns(); }
   Status settle(std::chrono::nanoseconds timeout) noexcept;
+  Status save(std::chrono::nanoseconds timeout) noexcept;
   Status wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept;
   Stats stats() const;
   Status save_learned(const std::string& path, std::string* why);
@@ -70,6 +72,7 @@ class Core {
   ~Core();
 
   Hold* take_hold() noexcept;
+  void drive() noexcept;
   void recover();  // may throw std::bad_alloc
   void begin_learned(const std::string& path);
   void end_learned() noexcept;

@@ -169,6 +169,8 @@ std::uint64_t Space::due_ns() const noexcept { return core_->due_ns(); }
 
 Status Space::settle(std::chrono::nanoseconds timeout) noexcept { return core_->settle(timeout); }
 
+Status Space::save(std::chrono::nanoseconds timeout) noexcept { return core_->save(timeout); }
+
 Stats Space::stats() const { return core_->stats(); }
 
 Status Space::save_learned(const std::string& path, std::string* why) const {
