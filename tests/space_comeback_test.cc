@@ -127,7 +127,7 @@ TEST_P(SpaceComeback, OneFailureTakesItOfflineAgainForTwiceAsLong) {
     EXPECT_FALSE(online());
     time.pass(1s);
     ASSERT_TRUE(comes_true([&] { return online(); }));
-    faults.add({.link = "dram>far", .trouble = Trouble::kError});
+    faults.add({.link = "dram>far", .trouble = Trouble::kTimeout});
     EXPECT_FALSE(store(round).ok());
     EXPECT_FALSE(stats().tiers[1].online);
     EXPECT_EQ(stats().tiers[1].went_offline, round + 1);
