@@ -111,7 +111,8 @@ void Mover::give_back(LinkState& link, std::uint32_t n) noexcept {
 
 // Nothing can set out over the link: what is queued goes another way, or ends.
 std::size_t Mover::turn_away(LinkState& link) noexcept {
-  constexpr Status kClosed(Code::kUnavailable, "moving a block: a tier on its way is offline");
+  constexpr Status kClosed(Code::kUnavailable,
+                           "moving a block: on its way a tier is offline, or a device holds copies back");
   std::size_t done = 0;
   for (MoveList& queue : link.queues) {
     while (!queue.empty()) {
