@@ -7,17 +7,15 @@
 //   mover_finish.cc    entries and holds are answered
 //   mover_hang.cc      a device does not answer: strays; tiers that go offline and come back
 //
-// Thread contract: `load`, `accept`, `room`, `leaving`, `bring_back` from any thread; everything else by the
-// one thread that drives it (the driver's, or the caller of Space::poll). Invariants:
-//   1. A move pins the copy it reads from, and owns (kFilling) the slot it writes to, from before submit
-//   until
+// Thread contract: `load`, `accept`, `room`, `leaving`, `bring_back`, `in_hand` from any thread; everything
+// else by the one thread that drives it (the driver's, or the caller of Space::poll). Invariants:
+//   1. A move pins the copy it reads from, and owns (kFilling) the slot it writes to, from before submit to
 //      after the completion.
 //   2. Demand before prefetch before write-behind, on every link.
 //   3. Queues are fixed arrays; what does not fit is refused (planned) or waits in its hold (demand).
 //   4. Every entry of a loading hold is answered exactly once: leased or failed.
-//   5. Nothing sets out over a link that has strays, nor to or from a tier that is offline; no tier comes
-//   back
-//      while a copy is in flight on one of its links.
+//   5. Nothing sets out over a link that has strays, nor to or from a tier that is offline. No tier comes
+//      back while a copy is in flight on one of its links.
 #pragma once
 
 #include <array>
