@@ -158,6 +158,8 @@ Status Space::reclaim(TierIndex tier, std::span<const Slot> slots) noexcept {
   return core_->reclaim(tier, slots);
 }
 
+Status Space::bring_back(TierIndex tier, std::string* why) noexcept { return core_->bring_back(tier, why); }
+
 void Space::expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead,
                    const Hints& hints) noexcept {
   core_->expect(chain, ahead, hints);
