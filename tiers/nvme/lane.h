@@ -41,6 +41,8 @@ struct LaneConfig {
   std::uint64_t request_bytes = 2 << 20;
   QueueKind queue = QueueKind::kAuto;
   bool single_issuer = true;
+  bool poll = false;              // see QueueConfig
+  bool give_up = false;           // once the volume is lost, copies fail without asking its device
   const EventFd* wake = nullptr;  // outlives the lane
 };
 
