@@ -92,7 +92,10 @@ Status CharMedium::claim_block_device(const MediumConfig& config, std::string* w
                       "polled: set poll = false");
   }
   auto block = open_block_device(beside, O_RDONLY, config, why);
-  if (!block.ok()) return block.status();
+  if (!block.ok()) {
+    *why = config.path + ": the block device of the same drive is in the way: " + *why;
+    return block.status();
+  }
   block_fd_ = std::move(block).value();
   auto lock = FileLock::take(block_fd_.get(), config, why);
   if (!lock.ok()) return lock.status();

@@ -25,7 +25,7 @@
 namespace kelvin::nvme {
 
 struct IoRequest {
-  std::uint64_t tag = 0;  // returned in the IoResult; below 2^48
+  std::uint64_t tag = 0;  // returned in the IoResult; below 2^47
   bool write = false;
   std::uint64_t offset = 0;        // on the medium
   const iovec* vectors = nullptr;  // stay, with the memory they name, until the result is reaped

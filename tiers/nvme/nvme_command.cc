@@ -10,10 +10,11 @@
 namespace kelvin::nvme {
 namespace {
 
-// A drive answers with a status and no length: how much was asked for travels in the entry's user_data, above
-// the tag, as the number of sectors less one.
-constexpr unsigned kTagBits = 48;
-constexpr std::uint64_t kTagMask = (1ULL << kTagBits) - 1;
+// A drive answers with a status and no length: how much was asked for travels in the entry's user_data, as
+// the number of sectors less one, above the tag and a bit that says whether the buffer was a registered one.
+constexpr unsigned kLengthAt = 48;
+constexpr std::uint64_t kRegistered = 1ULL << 47U;
+constexpr std::uint64_t kTagMask = kRegistered - 1;
 constexpr std::size_t kEntryBytes = 128;
 
 // How many of the vectors one command moves; 0: not all of the first.
@@ -54,7 +55,7 @@ void prepare_command(const NvmeNamespace& on, int file, const IoRequest& request
   entry->flags = IOSQE_FIXED_FILE;
   entry->fd = file;
   entry->cmd_op = scattered ? NVME_URING_CMD_IO_VEC : NVME_URING_CMD_IO;
-  entry->user_data = request.tag | (sectors - 1) << kTagBits;
+  entry->user_data = request.tag | (buffer >= 0 ? kRegistered : 0) | (sectors - 1) << kLengthAt;
   if (buffer >= 0) {
     entry->uring_cmd_flags = IORING_URING_CMD_FIXED;
     entry->buf_index = static_cast<std::uint16_t>(buffer);
@@ -67,9 +68,11 @@ IoResult command_result(const NvmeNamespace& on, std::uint64_t user_data, int an
   IoResult result{user_data & kTagMask, answer};
   if (answer > 0) result.result = -errno_of_nvme(answer);
   if (answer == 0) {
-    result.result = static_cast<std::int32_t>(((user_data >> kTagBits) + 1) << on.sector_shift);
+    result.result = static_cast<std::int32_t>(((user_data >> kLengthAt) + 1) << on.sector_shift);
   }
   return result;
 }
+
+bool used_registered(std::uint64_t user_data) noexcept { return (user_data & kRegistered) != 0; }
 
 }  // namespace kelvin::nvme

@@ -20,4 +20,7 @@ void prepare_command(const NvmeNamespace& on, int file, const IoRequest& request
 // What came of such an entry, by its user_data and the kernel's answer.
 IoResult command_result(const NvmeNamespace& on, std::uint64_t user_data, int answer) noexcept;
 
+// Whether it named a registered buffer.
+bool used_registered(std::uint64_t user_data) noexcept;
+
 }  // namespace kelvin::nvme
