@@ -37,6 +37,14 @@ constexpr std::array kLinks = {
     &kHostLink,
 };
 
+constexpr std::array kUpkeeps = {
+#if KELVIN_WITH_NVME
+    &kNvmeUpkeep,
+#else
+    static_cast<const Upkeep*>(nullptr),
+#endif
+};
+
 constexpr std::array kPolicies = {
     &kHeatPolicy, &kLruPolicy, &kLru2Policy, &kArcPolicy, &kS3FifoPolicy, &kCostPolicy,
 };
@@ -55,6 +63,12 @@ const TierFactory* find_tier_factory(std::string_view kind) noexcept {
 const PolicyFactory* find_policy_factory(std::string_view name) noexcept {
   const auto* it = std::ranges::find_if(kPolicies, [&](const PolicyFactory* f) { return f->name == name; });
   return it == kPolicies.end() ? nullptr : *it;
+}
+
+const Upkeep* find_upkeep(std::string_view kind) noexcept {
+  const auto* it =
+      std::ranges::find_if(kUpkeeps, [&](const Upkeep* u) { return u != nullptr && u->kind == kind; });
+  return it == kUpkeeps.end() ? nullptr : *it;
 }
 
 }  // namespace kelvin

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "kelvin/plugin.h"
+#include "kelvin/upkeep.h"
 
 namespace kelvin {
 
@@ -16,5 +17,6 @@ std::span<const PolicyFactory* const> policy_factories() noexcept;
 // Null where there is none of that name.
 const TierFactory* find_tier_factory(std::string_view kind) noexcept;
 const PolicyFactory* find_policy_factory(std::string_view name) noexcept;
+const Upkeep* find_upkeep(std::string_view tier_kind) noexcept;
 
 }  // namespace kelvin

@@ -19,6 +19,7 @@ struct Parsed {
   TuneArguments tune;
   BenchArguments bench;
   GenArguments gen;
+  UpkeepArguments upkeep;
   std::string trace;
   std::string config;
 };
@@ -127,6 +128,40 @@ CLI::App* add_gen(CLI::App& trace, GenArguments& to) {
   return command;
 }
 
+using UpkeepCommand = int (*)(const UpkeepArguments&);
+
+CLI::App* add_upkeep_of(CLI::App& nvme, const std::string& name, const std::string& what,
+                        UpkeepArguments& to) {
+  CLI::App* command = nvme.add_subcommand(name, what);
+  command->add_option("PATH", to.path, "a file or device of an nvme tier")->required();
+  return command;
+}
+
+void add_json(CLI::App* command, UpkeepArguments& to) {
+  command->add_option("--json", to.json, "write the report here; - is standard output")->type_name("OUT");
+}
+
+std::map<const CLI::App*, UpkeepCommand> add_nvme(CLI::App& app, UpkeepArguments& to) {
+  CLI::App* nvme = app.add_subcommand("nvme", "Look after what nvme tiers keep on their devices");
+  nvme->require_subcommand(1);
+  CLI::App* format = add_upkeep_of(*nvme, "format", "Give up whatever PATH holds, for new blocks", to);
+  format->add_flag("--yes", to.yes, "really");
+  CLI::App* info = add_upkeep_of(*nvme, "info", "Say what PATH holds", to);
+  add_json(info, to);
+  CLI::App* fsck = add_upkeep_of(*nvme, "fsck", "Check every record and block, and forget what is wrong", to);
+  fsck->add_flag("--dry-run", to.dry_run, "only say what is wrong");
+  add_json(fsck, to);
+  CLI::App* scrub = add_upkeep_of(*nvme, "scrub", "The same at leisure", to);
+  scrub->add_option("--budget", to.budget, "read no more than this a second, such as 50MB")
+      ->required()
+      ->type_name("BYTES");
+  add_json(scrub, to);
+  return {{format, nvme_format_command},
+          {info, nvme_info_command},
+          {fsck, nvme_fsck_command},
+          {scrub, nvme_scrub_command}};
+}
+
 }  // namespace
 
 int run_command_line(int argc, const char* const* argv) try {
@@ -140,6 +175,7 @@ int run_command_line(int argc, const char* const* argv) try {
   const CLI::App* sim = add_sim(app, parsed.sim);
   const CLI::App* tune = add_tune(app, parsed.tune);
   const CLI::App* bench = add_bench(app, parsed.bench);
+  const auto upkeep = add_nvme(app, parsed.upkeep);
   CLI::App* trace = app.add_subcommand("trace", "Make and look at traces");
   trace->require_subcommand(1);
   const CLI::App* gen = add_gen(*trace, parsed.gen);
@@ -159,6 +195,9 @@ int run_command_line(int argc, const char* const* argv) try {
   if (sim->parsed()) return sim_command(parsed.sim);
   if (tune->parsed()) return tune_command(parsed.tune);
   if (bench->parsed()) return bench_command(parsed.bench);
+  for (const auto& [command, run] : upkeep) {
+    if (command->parsed()) return run(parsed.upkeep);
+  }
   if (gen->parsed()) return trace_gen_command(parsed.gen);
   if (info->parsed()) return trace_info_command(parsed.trace);
   return config_check_command(parsed.config);

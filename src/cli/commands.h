@@ -59,6 +59,14 @@ struct BenchArguments {
   std::string json;    // "": none; "-": standard output, instead of the table
 };
 
+struct UpkeepArguments {
+  std::string path;
+  bool yes = false;      // format
+  bool dry_run = false;  // fsck: repair nothing
+  std::string budget;    // scrub: bytes a second
+  std::string json;      // "": none; "-": standard output, instead of the table
+};
+
 struct GenArguments {
   TraceKind kind = TraceKind::kChat;
   std::uint64_t requests = 0;
@@ -71,6 +79,10 @@ int replay_command(const ReplayArguments& arguments);
 int sim_command(const SimArguments& arguments);
 int tune_command(const TuneArguments& arguments);
 int bench_command(const BenchArguments& arguments);
+int nvme_format_command(const UpkeepArguments& arguments);
+int nvme_info_command(const UpkeepArguments& arguments);
+int nvme_fsck_command(const UpkeepArguments& arguments);
+int nvme_scrub_command(const UpkeepArguments& arguments);
 int trace_gen_command(const GenArguments& arguments);
 int trace_info_command(const std::string& trace);
 int config_check_command(const std::string& path);

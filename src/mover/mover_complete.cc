@@ -126,6 +126,8 @@ void Mover::note_health(TierIndex tier, const Status& status) noexcept {
     return;
   }
   if (status.code() == Code::kCanceled || !residency_.online(tier)) return;
+  // After a crash a ledger may list what was overwritten meanwhile: that block is lost, the device is well.
+  if (status.code() == Code::kCorrupt && topology_.tier(tier).info().ledger != nullptr) return;
   if (status.code() == Code::kFull) {
     // No space is no fault of what is there: reads go on, and writes are tried again in a while.
     shut_until_ns_[tier.value].store(clock_() + kShutNs, std::memory_order_relaxed);

@@ -121,6 +121,8 @@ Status FileMedium::reserve(std::uint64_t bytes, bool prewrite, std::string* why)
   if (found > bytes && ::ftruncate(fd_.get(), static_cast<off_t>(bytes)) != 0) {
     return refuse_io(errno, "shortening the file", info_.path, why);
   }
+  info_.bytes = std::min(found, bytes);
+  if (bytes == 0) return {};
   int failed = 0;
   do {
     failed = ::fallocate(fd_.get(), 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;

@@ -5,10 +5,12 @@
 #pragma once
 
 #include "kelvin/plugin.h"
+#include "kelvin/upkeep.h"
 
 namespace kelvin {
 
 extern const TierFactory kNvmeTier;
 extern const LinkFactory kNvmeLink;  // joins an nvme tier with any tier of host memory, in both directions
+extern const Upkeep kNvmeUpkeep;
 
 }  // namespace kelvin
