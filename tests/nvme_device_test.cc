@@ -8,6 +8,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "checksum/crc32c.h"
@@ -207,6 +208,43 @@ TEST_P(NvmeDevice, PollingWorksOrIsRefusedWithItsReason) {
   const Lease lease = acquire_blocks(**space, chain);
   EXPECT_EQ(lease.size(), 40u);
   EXPECT_TRUE(blocks_are(lease, chain));
+}
+
+// KELVIN_TEST_PULL_COMMAND: what takes the drive out of the machine. It does not come back.
+TEST_P(NvmeDevice, OneThatIsPulledOutTakesOnlyItsSlotsWithIt) {
+  const std::string pull = environment("KELVIN_TEST_PULL_COMMAND");
+  if (pull.empty()) GTEST_SKIP() << "set KELVIN_TEST_PULL_COMMAND to a command that takes the drive away";
+  auto striped = config();
+  striped.tiers[1].options = {{"path", path_ + "\n" + directory_.file("blocks")}, {"direct", "auto"}};
+  striped.tiers[1].capacity_bytes *= 2;
+  auto space = testing::open_space(striped);
+  ASSERT_NE(space, nullptr);
+  constexpr std::uint64_t kBlocks = 40;
+  for (std::uint64_t i = 0; i < kBlocks; ++i) put_below(*space, chain_of(i, 1));
+  for (std::uint64_t i = 0; i < kBlocks; ++i) ASSERT_TRUE(space->drop(chain_of(i, 1), kNear).ok());
+  ASSERT_EQ(std::system(pull.c_str()), 0) << pull;
+  const auto loaded = [&](std::uint64_t first) {
+    std::uint64_t count = 0;
+    for (std::uint64_t i = first; i < first + kBlocks; ++i) {
+      const Lease lease = acquire_blocks(*space, chain_of(i, 1));
+      EXPECT_TRUE(blocks_are(lease, chain_of(i, 1)));
+      count += lease.size();
+    }
+    return count;
+  };
+  EXPECT_EQ(loaded(0), kBlocks / 2);
+  EXPECT_TRUE(space->stats().tiers[1].online);
+  for (std::uint64_t i = 100; i < 100 + kBlocks; ++i) {
+    store_blocks(*space, chain_of(i, 1));
+    acquire_blocks(*space, chain_of(i, 1), kFar);
+  }
+  ASSERT_TRUE(space->settle(30s).ok());
+  for (std::uint64_t i = 100; i < 100 + kBlocks; ++i) static_cast<void>(space->drop(chain_of(i, 1), kNear));
+  EXPECT_GT(loaded(100), 0u) << "the other goes on";
+  const TierStats after = space->stats().tiers[1];
+  EXPECT_TRUE(after.online);
+  EXPECT_GE(after.quarantined, kBlocks / 2);
+  EXPECT_LE(after.quarantined, 64u) << "those of the lost one at most";
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, NvmeDevice, ::testing::Values("Loop", "Block", "Char"), kind_name);

@@ -179,6 +179,13 @@ TEST(NvmeDevicePath, ACharacterDeviceThatIsNoDriveIsRefused) {
   EXPECT_THAT(why, AnyOf(HasSubstr("/dev/ng0n1"), HasSubstr("io_uring")));
 }
 
+TEST(NvmeDevicePath, ADeviceThatIsNotThereIsNotMadeAFile) {
+  std::string why;
+  EXPECT_EQ(open_medium({.path = "/dev/nvme99n99"}, &why).status().code(), Code::kInvalid);
+  EXPECT_THAT(why, HasSubstr("no such device"));
+  EXPECT_FALSE(std::filesystem::exists("/dev/nvme99n99"));
+}
+
 TEST(NvmeDevicePath, AFileIsNotPolled) {
   const ScratchDirectory directory;
   std::string why;

@@ -127,6 +127,11 @@ Result<BlockSize> size_of_block_device(int fd, const std::string& path, std::str
   return BlockSize{bytes / kPageBytes * kPageBytes, static_cast<std::uint32_t>(sector)};
 }
 
+bool block_device_gone(int fd) noexcept {
+  std::uint64_t bytes = 0;
+  return ::ioctl(fd, BLKGETSIZE64, &bytes) != 0 || bytes == 0;
+}
+
 std::optional<std::uint64_t> queue_attribute(dev_t device, const char* name) {
   for (const char* folder : {"queue", "../queue"}) {
     std::ifstream file(folder_of(device) / folder / name);

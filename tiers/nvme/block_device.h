@@ -28,6 +28,10 @@ struct BlockSize {
 // kUnsupported: not a device whose sectors make up pages.
 Result<BlockSize> size_of_block_device(int fd, const std::string& path, std::string* why);
 
+// Whether the device was taken out of the machine. It then has no length any more: reads end before the first
+// byte, and writes find no space.
+bool block_device_gone(int fd) noexcept;
+
 // A number from its queue's folder in sysfs, for example "io_poll"; of a partition, from its disk's. Empty:
 // not told.
 std::optional<std::uint64_t> queue_attribute(dev_t device, const char* name);

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "checksum/crc32c.h"
+#include "tiers/nvme/block_device.h"
 #include "tiers/nvme/errors.h"
 
 namespace kelvin::nvme {
@@ -235,10 +236,10 @@ void Lane::advance(const IoResult& result) noexcept {
     // A short transfer that ends inside a page goes on at the page's start, as O_DIRECT asks.
     const std::uint64_t moved = static_cast<std::uint64_t>(result.result) / grain_ * grain_;
     piece.done += static_cast<std::uint32_t>(moved);
-    if (moved == 0) fail(operation, {Code::kIo, "the block file ends before the block", 0});
+    if (moved == 0) fail(operation, failure(0, "the block file ends before the block"));
   } else if (!retry) {
     fail(operation,
-         io_status(error, writes_ ? "writing a block to the drive" : "reading a block from the drive"));
+         failure(error, writes_ ? "writing a block to the drive" : "reading a block from the drive"));
   }
   if (piece.done < piece.bytes && operation.status.ok()) {
     again_.push(id);
@@ -256,6 +257,13 @@ void Lane::end_piece(std::uint32_t piece) noexcept {
 
 void Lane::fail(Operation& operation, Status status) noexcept {
   if (operation.status.ok()) operation.status = status;
+}
+
+// `error`: 0 for an end before the last byte.
+Status Lane::failure(int error, const char* context) const noexcept {
+  const int device = volume_.medium().info().block_fd;
+  if ((error == 0 || error == ENOSPC) && device >= 0 && block_device_gone(device)) error = ENODEV;
+  return error == 0 ? Status(Code::kIo, context) : io_status(error, context);
 }
 
 // Goes on with the operation if none of its bytes are left to move.

@@ -104,6 +104,7 @@ class Lane {
   void advance(const IoResult& result) noexcept;
   void end_piece(std::uint32_t piece) noexcept;
   void fail(Operation& operation, Status status) noexcept;
+  Status failure(int error, const char* context) const noexcept;
   void bytes_done(std::uint32_t operation) noexcept;
   void finish(std::uint32_t operation) noexcept;
   std::uint32_t checksum_of(const Copy& copy) const noexcept;

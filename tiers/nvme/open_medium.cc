@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "tiers/nvme/block_medium.h"
@@ -21,11 +22,22 @@ Result<std::unique_ptr<Medium>> as_medium(Result<std::unique_ptr<T>> opened) {
   return Result<std::unique_ptr<Medium>>(std::move(opened).value());
 }
 
+bool among_devices(const std::string& path) {
+  std::error_code error;
+  const std::string real = std::filesystem::weakly_canonical(path, error).string();
+  return real.starts_with("/dev/") && !real.starts_with("/dev/shm/");
+}
+
 Result<std::unique_ptr<Medium>> open_unseen(const MediumConfig& config, std::string* why) {
   struct stat found {};
   const bool there = ::stat(config.path.c_str(), &found) == 0;
   if (there && S_ISBLK(found.st_mode)) return as_medium(BlockMedium::open(config, why));
   if (there && S_ISCHR(found.st_mode)) return as_medium(CharMedium::open(config, why));
+  if (!there && among_devices(config.path)) {
+    // Else a slip of the pen would make a file there, in memory.
+    return refuse({Code::kInvalid, "opening a device"}, why,
+                  config.path + ": there is no such device: name one that exists (lsblk lists them)");
+  }
   return as_medium(FileMedium::open(config, why));
 }
 
