@@ -56,9 +56,8 @@ constexpr std::array kOptions = {
                .type = OptionType::kBoolean,
                .fallback = "false",
                .reason =
-                   "ask the drive again and again instead of waiting for its interrupts: a few microseconds "
-                   "less a block, for a core that never rests while anything is in flight; devices with "
-                   "poll queues only"},
+                   "ask the drive again and again instead of waiting for its interrupts, which keeps a core "
+                   "busy while anything is in flight; devices with poll queues only"},
     OptionSpec{.name = "persist",
                .type = OptionType::kBoolean,
                .fallback = "true",
