@@ -57,7 +57,7 @@ class LoopDevice {
 };
 
 inline std::string environment(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread starts
   return value == nullptr ? "" : value;
 }
 

@@ -222,7 +222,7 @@ TEST_P(NvmeDevice, OneThatIsPulledOutTakesOnlyItsSlotsWithIt) {
   constexpr std::uint64_t kBlocks = 40;
   for (std::uint64_t i = 0; i < kBlocks; ++i) put_below(*space, chain_of(i, 1));
   for (std::uint64_t i = 0; i < kBlocks; ++i) ASSERT_TRUE(space->drop(chain_of(i, 1), kNear).ok());
-  ASSERT_EQ(std::system(pull.c_str()), 0) << pull;
+  ASSERT_EQ(std::system(pull.c_str()), 0) << pull;  // NOLINT(concurrency-mt-unsafe): nobody else does
   const auto loaded = [&](std::uint64_t first) {
     std::uint64_t count = 0;
     for (std::uint64_t i = first; i < first + kBlocks; ++i) {

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 
 #include "nvme_device_fixture.h"
 #include "tiers/nvme/signature.h"
@@ -48,7 +49,7 @@ class NvmeSignature : public DeviceTest {
   std::string block_device() const { return is_char() ? environment("KELVIN_TEST_BLOCK_DEVICE") : path_; }
   static bool make_file_system(const std::string& device) {
     const std::string command = "mkfs.ext4 -q -F " + device + " >/dev/null 2>&1";
-    return std::system(command.c_str()) == 0;
+    return std::system(command.c_str()) == 0;  // NOLINT(concurrency-mt-unsafe): nobody else does
   }
 };
 
@@ -145,7 +146,7 @@ TEST_P(NvmeSignature, AMountedDeviceIsRefusedAndThePlaceNamed) {
   EXPECT_THAT(why_, named("a file system (ext4)"));
   const ScratchDirectory place;
   if (::mount(block.c_str(), place.path().c_str(), "ext4", 0, "") != 0) {
-    GTEST_SKIP() << "cannot be mounted here: " << std::strerror(errno);
+    GTEST_SKIP() << "cannot be mounted here: " << std::generic_category().message(errno);
   }
   const Code code = refusal();
   ::umount(place.path().c_str());

@@ -18,7 +18,6 @@ using testing::blocks_are;
 using testing::chain_of;
 using testing::kBlockBytes;
 using testing::kFar;
-using testing::kNear;
 using testing::store_blocks;
 using namespace std::chrono_literals;
 using ::testing::AllOf;
@@ -29,6 +28,7 @@ class NvmeStripe : public ::testing::Test {
   std::string path(int i) const { return directory_.file("blocks" + std::to_string(i)); }
   std::vector<std::string> paths(std::initializer_list<int> numbers) const {
     std::vector<std::string> list;
+    list.reserve(numbers.size());
     for (const int i : numbers) list.push_back(path(i));
     return list;
   }
@@ -50,6 +50,7 @@ class NvmeStripe : public ::testing::Test {
   }
   Code refusal(const std::vector<std::string>& list) {
     std::vector<std::string> before;
+    before.reserve(list.size());
     for (const std::string& one : list) before.push_back(head_of(one));
     const Code code = open(list).status().code();
     for (std::size_t i = 0; i < list.size(); ++i) {
