@@ -122,6 +122,8 @@ Result<std::string> content_of(Medium& medium) {
 #endif
     return std::string();
   }
+  if (info.bytes % kPageBytes != 0)
+    return std::string("data of an unknown kind");  // a file; ours has whole pages
   const auto head_blank = blank(medium, 0, head);
   if (!head_blank.ok()) return head_blank.status();
   if (!*head_blank) return std::string("data of an unknown kind in its first 2 MiB");

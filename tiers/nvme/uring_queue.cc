@@ -181,8 +181,7 @@ class UringQueue final : public IoQueue {
   IoResult result_of(const io_uring_cqe& entry) noexcept {
     if (!has_commands_) return {entry.user_data, entry.res};
     if (entry.res == -EINVAL && used_registered(entry.user_data)) {
-      // Some kernels know no commands with registered buffers; others, up to 6.1 at least, count the pages of
-      // all the buffer as if they were those of the command.
+      // Some kernels know no commands with registered buffers; 6.1 refuses them for large registered ranges.
       fixed_ = false;
       return command_result(commands_, entry.user_data, -EAGAIN);
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The block device and the character device of a drive hold blocks as files do, respect what is on them, can be polled where the driver
-# has queues for that, and die alone.
+# The block device and the character device of a drive hold blocks as files do, respect what is on them, can be
+# polled where the driver has queues for that, and die alone.
 # shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The power goes while a replay writes to the bare drive by commands of its own. After the next boot the blocks are found again, also through
-# the block device, and none of them is wrong.
+# The power goes while a replay writes to the bare drive by commands of its own. After the next boot the blocks are
+# found again, also through the block device, and none of them is wrong.
 # shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
@@ -11,11 +11,13 @@ new_trace /run/trace 800
 case $LAB_BOOT in
   1)
     # The block device does not count commands; the drive's interrupts do.
-    interrupts() { awk '/nvme0q/ { for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' /proc/interrupts; }
+    interrupts() {
+      awk '/nvme0q/ { for (i = 2; $i ~ /^[0-9]+$/; i++) sum += $i } END { print sum + 0 }' /proc/interrupts
+    }
     from=$(interrupts)
     replay /run/trace /run/commands.toml /run/report &
     while [[ $(($(interrupts) - from)) -lt 2000 ]]; do
-      [[ ! -e /run/report.status ]] || failed "the replay ended after $(($(interrupts) - from)) interrupts: $(</run/report)"
+      [[ ! -e /run/report.status ]] || failed "the replay was over too early: $(</run/report)"
       sleep 0.1
     done
     checked "the power goes in the middle of the replay, after $(($(interrupts) - from)) interrupts of the drive"
