@@ -99,6 +99,27 @@ TEST_F(NvmeCommand, AReplayOverRottenBlocksIsRightAndOverGoodOnesBeginsWarm) {
   EXPECT_EQ(json::parse(warm.out)["verify"]["corrupt"], 0);
 }
 
+TEST_F(NvmeCommand, AReplayThatIsRestartedGoesOnAlmostAsIfItHadNotBeen) {
+  const std::string play = "replay " + trace("agent", 60) + " --json - --config " + config_;
+  const auto run = [&](const std::string& part) {
+    const Outcome got = kelvin(play + part);
+    EXPECT_EQ(got.code, 0) << got.err;
+    return json::parse(got.out);
+  };
+  const auto blocks = [](const json& report, const char* which) {
+    return report["blocks"][which].get<double>();
+  };
+  const json whole = run(" --limit 500");
+  EXPECT_EQ(kelvin("nvme format " + blocks_ + " --yes").code, 0);
+  const json before = run(" --limit 300");
+  const json after = run(" --skip 300 --limit 200");
+  EXPECT_EQ(after["requests"], 200);
+  EXPECT_EQ(after["verify"]["corrupt"], 0);
+  const double referenced = blocks(whole, "referenced") - blocks(before, "referenced");
+  EXPECT_EQ(blocks(after, "referenced"), referenced);
+  EXPECT_GT(blocks(after, "hit"), 0);
+}
+
 TEST_F(NvmeCommand, FormatAsksFirst) {
   fill();
   const Outcome no = kelvin("nvme format " + blocks_);

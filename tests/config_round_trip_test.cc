@@ -168,6 +168,8 @@ queue = 4096
 demand_retries = 2
 offline_after = 8
 write_depth = 32
+deadline = "30s"
+retry_offline = "30s"
 )");
 }
 

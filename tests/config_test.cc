@@ -91,6 +91,8 @@ queue = 64
 demand_retries = 0
 offline_after = 1
 write_depth = 4
+deadline = "1500ms"
+retry_offline = 0
 )");
   EXPECT_EQ(config.space.block_bytes, 65536u);
   EXPECT_EQ(config.space.block_tokens, 16u);
@@ -110,6 +112,8 @@ write_depth = 4
   EXPECT_EQ(config.mover.demand_retries, 0u);
   EXPECT_EQ(config.mover.offline_after, 1u);
   EXPECT_EQ(config.mover.write_depth, 4u);
+  EXPECT_EQ(config.mover.deadline_ns, 1'500'000'000u);
+  EXPECT_EQ(config.mover.retry_offline_ns, 0u);
 }
 
 TEST(Config, KeysOfAKindTravelAsOptionsWithTheirPlaces) {
@@ -151,7 +155,7 @@ TEST(Config, AnUnknownKeyIsToldTheNearestKnownOne) {
   EXPECT_EQ(mistake(kDram + "[mover]\nthread = 1\n"),
             "k.toml:6:1: [mover]: unknown key 'thread'; did you mean 'threads'? Known: threads, queue, "
             "demand_retries, "
-            "offline_after, write_depth");
+            "offline_after, write_depth, deadline, retry_offline");
   EXPECT_THAT(
       mistake(kDram + "huge_page = \"thp\"\n"),
       StartsWith(

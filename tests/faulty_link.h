@@ -63,13 +63,14 @@ struct Fault {
   std::uint64_t skip = 0;            // copies that go well first
   Slot from = {};                    // only copies out of this slot
   bool held = false;                 // its end is not seen before let_go(), or before the link is canceled
+  bool stuck = false;  // likewise, but cancel_all does not help; the device writes only when it ends
 };
 
 class Faults {
  public:
   void add(Fault fault) {
     const std::lock_guard guard(mu_);
-    holding_ = holding_ || fault.held;
+    holding_ = holding_ || fault.held || fault.stuck;
     faults_.push_back(std::move(fault));
   }
   void clear() {
@@ -88,6 +89,7 @@ class Faults {
   struct Fate {
     Trouble trouble = Trouble::kNone;
     bool held = false;
+    bool stuck = false;
   };
   // What becomes of the next copy over this link.
   Fate next(const std::string& link, const Copy& copy) {
@@ -98,7 +100,7 @@ class Faults {
         --fault.skip;
       } else if (fault.times > 0) {
         --fault.times;
-        return {fault.trouble, fault.held};
+        return {fault.trouble, fault.held || fault.stuck, fault.stuck};
       }
     }
     return {};
@@ -129,7 +131,7 @@ class FaultyLink final : public Link {
   std::size_t submit(std::span<const Copy> copies) noexcept override {
     const std::size_t taken = link_->submit(copies);
     for (const Copy& copy : copies.first(taken)) {
-      flights_.push_back({copy, faults_.next(info_.name, copy), {}, false, kLatePolls});
+      flights_.push_back({copy, faults_.next(info_.name, copy), {}, false, false, kLatePolls});
     }
     return taken;
   }
@@ -154,9 +156,10 @@ class FaultyLink final : public Link {
   }
 
   void cancel_all() noexcept override {
-    canceled_ = true;
     for (Flight& flight : flights_) {
+      if (flight.fate.stuck) continue;
       if (waits_for_let_go(flight)) flight.fate.trouble = Trouble::kCanceled;
+      flight.canceled = true;
     }
     link_->cancel_all();
   }
@@ -169,11 +172,12 @@ class FaultyLink final : public Link {
     Faults::Fate fate;
     Completion completion;
     bool landed;
+    bool canceled;
     std::uint32_t polls_left;
   };
 
   bool waits(Flight& flight) const {
-    if (canceled_) return false;
+    if (flight.canceled) return false;
     if (flight.fate.trouble == Trouble::kLate && flight.polls_left > 0) return --flight.polls_left > 0;
     return waits_for_let_go(flight);
   }
@@ -187,6 +191,7 @@ class FaultyLink final : public Link {
   }
 
   void meet_fate(Flight& flight) const {
+    if (flight.fate.stuck) write_late(flight.copy);
     if (!flight.completion.status.ok()) return;
     const Trouble trouble = flight.fate.trouble;
     const Code code = code_of(trouble);
@@ -208,11 +213,22 @@ class FaultyLink final : public Link {
     std::memset(bytes + good, 0xEE, to.segment_bytes - good);
   }
 
+  // As a device does that wakes up: whoever has these slots by now would notice.
+  void write_late(const Copy& copy) const {
+    const TierInfo& from = info_.from->info();
+    const TierInfo& to = info_.to->info();
+    if (from.space != AddressSpace::kHost || to.space != AddressSpace::kHost || from.segments != to.segments)
+      return;
+    for (std::uint32_t s = 0; s < to.segments; ++s) {
+      std::memcpy(info_.to->address(copy.to, s).pointer, info_.from->address(copy.from, s).pointer,
+                  to.segment_bytes);
+    }
+  }
+
   std::unique_ptr<Link> link_;
   Faults& faults_;
   LinkInfo info_;
   std::vector<Flight> flights_;
-  bool canceled_ = false;
 };
 
 inline Parts Faults::parts() {

@@ -73,6 +73,7 @@ void PlanWorld::step() {
     case 12: pin(); break;
     case 13:
       if (one_in(2000)) go_offline();
+      if (++turns_ % 64 == 0) come_back();
       break;
     default: plan(); break;
   }
@@ -247,6 +248,20 @@ void PlanWorld::go_offline() {
   if (tiers_ == 1) return;
   const TierIndex tier(static_cast<std::uint8_t>(1 + below(tiers_ - 1u)));
   planner_->take_offline(tier);
+  doubt_pins();
+}
+
+// The last tier is another one then, and may allow fewer pins.
+void PlanWorld::come_back() {
+  for (std::uint8_t t = 1; t < tiers_; ++t) {
+    if (residency_->online(TierIndex(t))) continue;
+    planner_->sweep();
+    prune();
+    if (planner_->bring_back(TierIndex(t)).ok()) doubt_pins();
+  }
+}
+
+void PlanWorld::doubt_pins() {
   for (Wish& wish : wishes_) {
     wish.perhaps_until_s = std::max(wish.perhaps_until_s, wish.pin_until_s);
     wish.pin_until_s = 0;

@@ -146,6 +146,8 @@ class PlanWorld {
   void pin();
   void plan();
   void go_offline();
+  void come_back();
+  void doubt_pins();
   Event event_of(EventKind kind, BlockId block, TierIndex tier);
   bool make_room(TierIndex tier, std::uint32_t slots, std::size_t tenant);
   void prune();
@@ -159,6 +161,7 @@ class PlanWorld {
   bool could_go(std::size_t k, std::uint8_t tier, const Counts& counts) const;
 
   std::mt19937_64 random_;
+  std::uint32_t turns_ = 0;  // at going offline and coming back
   std::uint64_t now_ns_ = 1'000'000'000'000;
   Clock clock_ = [this] { return now_ns_; };
   std::uint8_t tiers_ = 1;

@@ -256,10 +256,34 @@ TEST_F(PlannerTest, ATierTakenOfflineLosesItsCopiesAsSoonAsNobodyHoldsThem) {
   EXPECT_EQ(used(kSecond), 1u);
   EXPECT_EQ(residency_->table().size(), 80u);
   residency_->slots(kSecond).unpin(held);
+  now_ns_ += 10'000'000;  // what is pinned may be pinned for long: it is looked for now and then
+  EXPECT_TRUE(planner_->sweep_due());
   for (int i = 0; i < 10; ++i) planner_->plan({});
+  EXPECT_FALSE(planner_->sweep_due());
   EXPECT_EQ(used(kSecond), 0u);
   EXPECT_EQ(planner_->drops(kSecond).corrupt, 80u);
   EXPECT_EQ(used(kFirst), 80u);
+}
+
+TEST_F(PlannerTest, ATierComesBackEmptyAndOnTrialOnceNobodyHoldsACopyThere) {
+  for (std::uint64_t n = 0; n < 80; ++n) copy(put(n, kFirst), kSecond);
+  EXPECT_EQ(planner_->bring_back(kSecond).code(), Code::kMisuse);
+  const Slot held = pin(7, kSecond);
+  planner_->take_offline(kSecond);
+  planner_->take_offline(kSecond);  // once is enough
+  EXPECT_EQ(planner_->bring_back(kSecond).code(), Code::kBusy);
+  EXPECT_EQ(planner_->sweep(), 79u);
+  EXPECT_EQ(planner_->bring_back(kSecond).code(), Code::kBusy);
+  residency_->slots(kSecond).unpin(held);
+  EXPECT_EQ(planner_->sweep(), 1u) << "who asks for it need not wait";
+  EXPECT_TRUE(planner_->bring_back(kSecond).ok());
+  EXPECT_TRUE(residency_->online(kSecond));
+  EXPECT_TRUE(planner_->on_trial(kSecond));
+  EXPECT_EQ(used(kSecond), 0u);
+  EXPECT_EQ(planner_->health(kSecond).went_offline, 1u);
+  EXPECT_EQ(planner_->health(kSecond).came_back, 1u);
+  planner_->take_offline(kSecond);
+  EXPECT_FALSE(planner_->on_trial(kSecond));
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ inline bool same_tier(const TierConfig& a, const TierConfig& b) {
 
 inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {
   return a.threads == b.threads && a.queue == b.queue && a.demand_retries == b.demand_retries &&
-         a.offline_after == b.offline_after && a.write_depth == b.write_depth;
+         a.offline_after == b.offline_after && a.write_depth == b.write_depth &&
+         a.deadline_ns == b.deadline_ns && a.retry_offline_ns == b.retry_offline_ns;
 }
 
 inline bool same_tenant(const TenantConfig& a, const TenantConfig& b) {

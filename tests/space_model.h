@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "faulty_link.h"
 #include "space_fixture.h"
 
 namespace kelvin::testing {
@@ -27,14 +28,16 @@ struct ModelCase {
   std::vector<std::uint32_t> lower_slots = {32};
   std::string faults = "none";
   bool exact = false;
+  bool hangs = false;  // lower tiers hang, come round and are brought back, at any moment
 
   bool corrupts() const { return faults.find("corrupt") != std::string::npos; }
-  bool goes() const { return faults.find("gone") != std::string::npos; }
+  bool goes() const { return hangs || faults.find("gone") != std::string::npos; }
 };
 inline std::ostream& operator<<(std::ostream& out, const ModelCase& run) {
   out << "seed " << run.seed << ", " << run.near_slots;
   for (const std::uint32_t slots : run.lower_slots) out << "+" << slots;
-  return out << " slots, faults " << run.faults << (run.exact ? ", exact" : "");
+  return out << " slots, faults " << run.faults << (run.exact ? ", exact" : "")
+             << (run.hangs ? ", hangs" : "");
 }
 
 inline Config config_of_case(const ModelCase& run, std::uint32_t threads) {
@@ -49,6 +52,10 @@ inline Config config_of_case(const ModelCase& run, std::uint32_t threads) {
   config.space.max_leases = 24;
   config.mover.queue = 32;
   config.mover.offline_after = 1000;  // scripted faults are steady: only "gone" takes a tier offline
+  if (run.hangs) {
+    config.mover.deadline_ns = 300'000;
+    config.mover.retry_offline_ns = run.seed % 2 == 0 ? 2'000'000 : 0;
+  }
   return config;
 }
 
@@ -115,6 +122,38 @@ class Dice {
  private:
   std::mt19937_64 random_;
 };
+
+// A random link hangs from now on, for so many copies: until let go, until canceled, or until either; and
+// what becomes of them then is random too.
+inline void hang_some_link(Faults& faults, const ModelCase& run, Dice& dice) {
+  const std::string lower = "lower" + std::to_string(1 + dice.below(run.lower_slots.size()));
+  const std::string other = dice.one_in(4) ? "lower1" : "near";
+  constexpr Trouble kLate[] = {Trouble::kNone, Trouble::kNone, Trouble::kError, Trouble::kGone};
+  Fault fault;
+  fault.link = dice.one_in(2) ? lower + ">" + other : other + ">" + lower;
+  fault.trouble = kLate[dice.below(4)];
+  fault.times = 1 + dice.below(6);
+  fault.stuck = !dice.one_in(4);
+  fault.held = !fault.stuck;
+  faults.add(fault);
+}
+
+// Slots of the lower tiers that are neither free nor hold a block are those that a device has in hand.
+inline ::testing::AssertionResult only_strays_are_missing(const Space& space) {
+  const Stats stats = space.stats();
+  for (std::size_t t = 1; t < stats.tiers.size(); ++t) {
+    const TierStats& tier = stats.tiers[t];
+    std::uint64_t in_hand = 0;
+    for (const LinkStats& link : stats.links) {
+      if (link.name.ends_with(">" + tier.name)) in_hand += link.strays;
+    }
+    const std::uint64_t missing = tier.slots - tier.free - tier.resident - tier.quarantined;
+    if (missing != in_hand)
+      return ::testing::AssertionFailure()
+             << tier.name << ": " << missing << " missing, " << in_hand << " in hand";
+  }
+  return ::testing::AssertionSuccess();
+}
 
 // What match must find of `chain` because `held` is alive. A tier that is gone has no copies, leased or not.
 inline std::size_t must_be_known(const HeldBlocks& held, std::size_t chain, const ModelCase& run) {

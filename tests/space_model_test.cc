@@ -18,6 +18,7 @@ class ModelRun {
  public:
   explicit ModelRun(const ModelCase& run) : run_(run), dice_(run.seed) {
     Parts parts;
+    if (run.hangs) parts = faults_.parts();
     // Each look at the clock takes a microsecond: time passes, and in the same way every time.
     parts.clock = [this] { return now_ += 1000; };
     space_ = open_space(config_of_case(run, 0), std::move(parts));
@@ -87,7 +88,7 @@ class ModelRun {
       EXPECT_EQ(held.lease.size(), found) << "all that is known, or a reason";
     } else {
       EXPECT_LT(held.lease.size(), found) << status.message();
-      const bool fails = run_.faults != "none" || status.code() == Code::kFull;
+      const bool fails = run_.faults != "none" || run_.hangs || status.code() == Code::kFull;
       EXPECT_TRUE(fails) << status.message();
     }
     EXPECT_TRUE(holds_right_bytes(held, family_));
@@ -156,8 +157,10 @@ class ModelRun {
   }
 
   void idle() {
+    if (run_.hangs) trouble();
     if (dice_.one_in(8)) {
       EXPECT_TRUE(space_->settle(20s).ok());
+      EXPECT_TRUE(only_strays_are_missing(*space_));
     }
     space_->expect(family_.chain(dice_.below(Family::kChains)), 1ms);
     for (std::size_t n = dice_.below(4); n > 0; --n) {
@@ -168,8 +171,47 @@ class ModelRun {
     now_ += 1000 * dice_.below(200);
   }
 
+  void trouble() {
+    switch (dice_.below(6)) {
+      case 0:
+      case 1: hang_some_link(faults_, run_, dice_); break;
+      case 2: faults_.clear(); break;
+      case 3: {
+        const TierIndex tier(static_cast<std::uint8_t>(1 + dice_.below(run_.lower_slots.size())));
+        seen_ << 'b' << code_name(space_->bring_back(tier).code());
+        break;
+      }
+      default: now_ += 1000 * dice_.below(1000); break;
+    }
+  }
+
+  // All that hangs comes round, and every tier can be had again.
+  void recover() {
+    faults_.clear();
+    std::uint64_t in_flight = 1;
+    for (int i = 0; i < 10'000 && in_flight != 0; ++i) {
+      ASSERT_TRUE(space_->poll().ok());
+      in_flight = 0;
+      for (const LinkStats& link : space_->stats().links) in_flight += link.in_flight;
+    }
+    EXPECT_EQ(in_flight, 0u);
+    ASSERT_TRUE(space_->settle(20s).ok());
+    for (std::uint8_t t = 1; t < space_->tier_count(); ++t) {
+      const Code code = space_->bring_back(TierIndex(t)).code();
+      EXPECT_TRUE(code == Code::kOk || code == Code::kMisuse) << code_name(code);
+    }
+    std::uint64_t went_offline = 0;
+    for (const TierStats& tier : space_->stats().tiers) {
+      EXPECT_TRUE(tier.online);
+      EXPECT_EQ(tier.went_offline, tier.came_back) << tier.name;
+      went_offline += tier.went_offline;
+    }
+    EXPECT_GT(went_offline, 0u) << "nothing ever hung";
+  }
+
   void finish() {
     while (!held_.empty()) release_one();
+    if (run_.hangs) recover();
     ASSERT_TRUE(space_->settle(20s).ok());
     EXPECT_TRUE(nothing_leaked(*space_));
     const Stats stats = space_->stats();
@@ -200,6 +242,7 @@ class ModelRun {
   Dice dice_;
   std::uint64_t now_ = 1'000'000'000;
   Known known_;
+  Faults faults_;
   std::unique_ptr<Space> space_;
   std::vector<HeldBlocks> held_;
   std::uint64_t found_ = 0;
@@ -230,6 +273,10 @@ std::vector<ModelCase> cases() {
     cases.push_back({seed, 16, {32}, "error/7 late/3 full/31", false});
     cases.push_back({seed, 12, {16, 64}, "short/9 corrupt/11 late/4", false});
     cases.push_back({seed, 12, {16, 64}, "gone@120 error/13", false});
+  }
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    cases.push_back({seed, 16, {32}, "none", false, true});
+    cases.push_back({seed, 12, {16, 64}, "error/13", false, true});
   }
   return cases;
 }

@@ -16,15 +16,50 @@ constexpr std::size_t kMostHeld = 2;
 
 // What the callers share.
 struct Shared {
-  explicit Shared(const ModelCase& of) : run(of), space(open_space(config_of_case(of, 1))) {}
+  explicit Shared(const ModelCase& of)
+      : run(of), space(open_space(config_of_case(of, 1), of.hangs ? faults.parts() : Parts())) {}
 
   const ModelCase run;
+  Faults faults;  // outlives the space
   const Family family;
   Known known;  // what was ever published: drops of other threads come at any moment
   std::unique_ptr<Space> space;
   std::atomic<std::uint64_t> offered{0};
   std::atomic<std::uint64_t> leased{0};
+  std::atomic<std::size_t> playing{kCallers};
 };
+
+// Until all have played: links hang and come round, tiers are brought back.
+void make_trouble(Shared& shared) {
+  Dice dice(shared.run.seed * 100 + kCallers);
+  while (shared.playing != 0) {
+    switch (dice.below(4)) {
+      case 0: hang_some_link(shared.faults, shared.run, dice); break;
+      case 1: shared.faults.clear(); break;
+      case 2: {
+        const TierIndex tier(static_cast<std::uint8_t>(1 + dice.below(shared.run.lower_slots.size())));
+        const Code code = shared.space->bring_back(tier).code();
+        EXPECT_TRUE(code == Code::kOk || code == Code::kMisuse || code == Code::kBusy) << code_name(code);
+        break;
+      }
+      default: std::this_thread::sleep_for(500us); break;
+    }
+  }
+}
+
+// All devices come round, and give back what they had.
+void recover(Shared& shared) {
+  shared.faults.clear();
+  std::uint64_t in_flight = 1;
+  for (int i = 0; i < 10'000 && in_flight != 0; ++i) {
+    std::this_thread::sleep_for(1ms);
+    in_flight = 0;
+    for (const LinkStats& link : shared.space->stats().links) in_flight += link.in_flight;
+  }
+  EXPECT_EQ(in_flight, 0u);
+  ASSERT_TRUE(shared.space->settle(20s).ok());
+  EXPECT_TRUE(only_strays_are_missing(*shared.space));
+}
 
 class Caller {
  public:
@@ -142,9 +177,14 @@ TEST_P(SpaceModelThreads, NeverHandOutWrongBytesNorLoseASlot) {
   Shared shared(GetParam());
   std::vector<std::thread> threads;
   for (std::size_t n = 0; n < kCallers; ++n) {
-    threads.emplace_back([&shared, n] { Caller(shared, n).play(); });
+    threads.emplace_back([&shared, n] {
+      Caller(shared, n).play();
+      --shared.playing;
+    });
   }
+  if (shared.run.hangs) make_trouble(shared);
   for (std::thread& thread : threads) thread.join();
+  if (shared.run.hangs) recover(shared);
   ASSERT_TRUE(shared.space->settle(20s).ok());
   EXPECT_TRUE(nothing_leaked(*shared.space));
   const Stats stats = shared.space->stats();
@@ -171,6 +211,8 @@ std::vector<ModelCase> cases() {
     cases.push_back({seed, 16, {32}, "error/7 late/3 full/31", false});
     cases.push_back({seed, 12, {16, 64}, "short/9 corrupt/11 late/4", false});
     cases.push_back({seed, 12, {16, 64}, "gone@120 error/13", false});
+    cases.push_back({seed, 16, {32}, "none", false, true});
+    cases.push_back({seed, 12, {16, 64}, "error/13", false, true});
   }
   return cases;
 }

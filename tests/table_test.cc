@@ -20,6 +20,8 @@ constexpr BlockId kRoot{};
 BlockKey key_of(std::uint64_t n) { return {n * 0x9E3779B97F4A7C15, ~n}; }
 
 // A table whose records come and go one by one.
+constexpr std::uint32_t kAll = (1u << kMaxTiers) - 1;  // every tier is online
+
 class TableTest : public ::testing::Test {
  protected:
   void begin(std::uint32_t capacity) { table_ = made(Table::make(capacity, 1)); }
@@ -189,14 +191,28 @@ TEST_F(TableTest, AGhostIsRevivedWithNewBytes) {
   const auto chain = add_chain(0, 2);
   BlockRecord& record = table_->record(chain[0]);
   record.state |= BlockRecord::kChecksumKnown;
-  EXPECT_FALSE(table_->revive(chain[0], kSecond, Slot(4))) << "not a ghost";
+  EXPECT_FALSE(table_->revive(chain[0], kSecond, Slot(4), kAll)) << "not a ghost";
   EXPECT_NE(record.state & BlockRecord::kChecksumKnown, 0);
   detach(chain[0]);
-  EXPECT_TRUE(table_->revive(chain[0], kSecond, Slot(4)));
+  EXPECT_TRUE(table_->revive(chain[0], kSecond, Slot(4), kAll));
   EXPECT_EQ(record.copy(kSecond), Slot(4));
   EXPECT_EQ(record.state & BlockRecord::kChecksumKnown, 0) << "the checksum was that of other bytes";
   EXPECT_TRUE(record.holds(key_of(0)));
-  EXPECT_FALSE(table_->revive(chain[0], kFirst, Slot(4)));
+  EXPECT_FALSE(table_->revive(chain[0], kFirst, Slot(4), kAll));
+}
+
+TEST_F(TableTest, ABlockWhoseCopiesAreAllOfflineIsRevivedLikeAGhost) {
+  begin(10);
+  const auto chain = add_chain(0, 2);
+  BlockRecord& record = table_->record(chain[0]);
+  record.state |= BlockRecord::kChecksumKnown;
+  const std::uint32_t without_first = kAll & ~(1u << kFirst.value);
+  EXPECT_FALSE(table_->revive(chain[0], kFirst, Slot(4), without_first)) << "there it has one";
+  EXPECT_TRUE(table_->revive(chain[0], kSecond, Slot(4), without_first));
+  EXPECT_EQ(record.state & BlockRecord::kChecksumKnown, 0);
+  EXPECT_EQ(record.copy(kSecond), Slot(4));
+  detach(chain[0]);
+  EXPECT_TRUE(record.holds(key_of(0))) << "the new copy keeps it";
 }
 
 TEST_F(TableTest, TheLastBlockTakesTheGhostsItKeptWithIt) {

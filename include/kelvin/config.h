@@ -129,6 +129,12 @@ struct MoverConfig {
   std::uint32_t demand_retries = 2;  // of one copy that failed with kIo or kCorrupt
   std::uint32_t offline_after = 8;   // failures in a row that take a tier offline
   std::uint32_t write_depth = 32;    // write-behind copies under way on one link: reads stay ahead
+  // How long a device may take over one copy, in nanoseconds; then its tier goes offline and nobody waits for
+  // it any more. 0 = for ever.
+  std::uint64_t deadline_ns = 30'000'000'000;
+  // How long a tier stays offline before it is tried again; twice as long after each trial that fails, up to
+  // 32 times. 0 = until Space::bring_back.
+  std::uint64_t retry_offline_ns = 30'000'000'000;
 };
 
 struct Config {

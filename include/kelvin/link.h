@@ -9,7 +9,8 @@
 //   3. Both slots stay untouched by others from submit to completion: that is the caller's promise.
 //   4. A Completion with ok() says that all slot_bytes are at the destination. After any other status
 //      the destination's bytes are undefined; the source is never changed.
-//   5. After `cancel_all` everything taken completes within bounded time, as kCanceled or as it went.
+//   5. After `cancel_all` everything taken completes within bounded time, as kCanceled or as it went; what is
+//      submitted later is not affected. A device may break this: nobody relies on it but to end sooner.
 //   6. Destruction with copies in flight waits for them: the device touches no slot afterwards.
 #pragma once
 

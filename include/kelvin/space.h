@@ -11,9 +11,9 @@
 //   fresh->release(hints);  prefix.release(hints);                 // kept, warm, until the policy says
 //   otherwise
 //
-// Thread contract: match, acquire, allocate, publish, drop, reclaim, pin, unpin, expect and stats may be
-// called from any thread at any time. A Lease or Ticket object belongs to one thread at a time. poll() is
-// called by one thread at a time, and only where mover.threads = 0.
+// Thread contract: match, acquire, allocate, publish, drop, reclaim, pin, unpin, bring_back, expect and stats
+// may be called from any thread at any time. A Lease or Ticket object belongs to one thread at a time. poll()
+// is called by one thread at a time, and only where mover.threads = 0.
 //
 // Ownership: a Lease or Ticket may outlive its Space: the memory under it stays until the last one is gone,
 // and its calls then answer kUnavailable, but for release, which works.
@@ -96,7 +96,7 @@ class Ticket {
   bool done() const noexcept;  // true for an empty ticket
 
   // Waits until done; where mover.threads = 0 it drives Space::poll() meanwhile. kTimeout: not done yet,
-  // call again. Otherwise `status()`. kMisuse for an empty ticket.
+  // call again (once done() it is a device's word). Otherwise `status()`. kMisuse for an empty ticket.
   Status wait(std::chrono::nanoseconds timeout) noexcept;
 
   // An eventfd that becomes readable when done; valid until the ticket or its lease is gone. For event
@@ -120,7 +120,8 @@ class Ticket {
 
 struct AcquireOptions {
   // Adopted tiers: the engine's slot for each key, used where that block has to be loaded; a block that
-  // already has a copy in the tier keeps its slot. As many as keys.
+  // already has a copy in the tier keeps its slot. As many as keys. A slot whose load ended with
+  // kUnavailable may be in a device's hands still: reclaim says kBusy of it until it is the engine's again.
   std::span<const Slot> into;
   Hints hints;
 };
@@ -159,6 +160,7 @@ struct TierStats {
   std::uint64_t dropped_corrupt = 0;  // copies dropped after a failed check or read
   std::uint32_t recovered = 0;        // blocks that were here before the space was opened
   bool online = true;
+  std::uint64_t went_offline = 0, came_back = 0;  // so often
 };
 
 // What a tenant has; the first one stands for all that the config does not list.
@@ -172,6 +174,7 @@ struct TenantStats {
 struct LinkStats {
   std::string name;  // "dram>nvme"
   std::uint64_t copies = 0, bytes = 0, failures = 0, retries = 0, corrupt = 0, in_flight = 0;
+  std::uint64_t strays = 0;            // of those in flight: nobody waits for them, see Space::bring_back
   std::uint64_t latency_ns = 0;        // moving average, submit to completion of one copy
   std::uint64_t bytes_per_second = 0;  // moving average while busy
 };
@@ -223,7 +226,9 @@ class Space {
   static Result<std::unique_ptr<Space>> open(const Config& config, std::string* why = nullptr,
                                              Parts parts = {});
 
-  // Stops the mover, waits for I/O in flight, closes the tiers (as soon as the last lease is gone).
+  // Stops the mover, waits for I/O in flight, closes the tiers (as soon as the last lease is gone). Tickets
+  // are answered after mover.deadline at the latest. A device that gives its copies back never, though they
+  // were canceled, is waited for in the end, by the links: nobody may free memory that it may still write to.
   ~Space();
 
   Layout layout() const noexcept;
@@ -274,6 +279,13 @@ class Space {
   // kBusy: one is leased or being moved; those before it in `slots` are already the engine's.
   Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
 
+  // Takes a tier that went offline into use again, empty; mover.retry_offline does the same after a while by
+  // itself. Until a copy to or from it has succeeded it is on trial: one copy at a time, and the first
+  // failure takes it offline again. kMisuse: it is online. kBusy, and `why` (if not null) says what it waits
+  // for: its device has not given back all copies that were in flight, or copies there are leased. kInvalid:
+  // no such tier. Not for the hot path.
+  Status bring_back(TierIndex tier, std::string* why = nullptr) noexcept;
+
   // Announces that these keys will be needed in about `ahead`: the policy may bring them near.
   void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead,
               const Hints& hints = {}) noexcept;
@@ -282,11 +294,19 @@ class Space {
   // 0 = nothing to do at this moment. With a mover thread: kMisuse.
   Result<std::size_t> poll() noexcept;
   // When poll() will have something to do though nothing happens until then, by the space's clock in
-  // nanoseconds: the policy means to bring something near. ~0: nothing is foreseen.
+  // nanoseconds: the policy means to bring something near, a copy's deadline passes, a tier is tried again.
+  // ~0: nothing is foreseen. With mover.threads = 0: by the thread that polls.
   std::uint64_t due_ns() const noexcept;
 
-  // Waits until no move is queued or under way; kTimeout otherwise. For tests, tools and tidy ends.
+  // Waits until no move is queued or under way; kTimeout otherwise. What a device did not give back before
+  // its deadline is not waited for. For tests, tools and tidy ends.
   Status settle(std::chrono::nanoseconds timeout) noexcept;
+
+  // Writes to the nearest persistent tier all blocks that only other tiers hold, as far as the policy makes
+  // room for them there, so that the next space finds them: before an orderly end. Blocks that are published
+  // meanwhile may be left out. kUnsupported: no tier that is online is persistent; kUnavailable: it went
+  // offline; kTimeout: blocks are left, prefixes first are written. Any thread, one at a time.
+  Status save(std::chrono::nanoseconds timeout) noexcept;
 
   Stats stats() const;  // allocates
 

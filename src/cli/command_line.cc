@@ -30,6 +30,10 @@ CLI::App* add_replay(CLI::App& app, ReplayArguments& to) {
   command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
   command->add_option("--block-bytes", to.block_bytes, "instead of the config's, such as 64KiB")
       ->type_name("N");
+  command
+      ->add_option("--skip", to.skip,
+                   "leave out so many requests at the start: to go on after an earlier run")
+      ->type_name("N");
   command->add_option("--limit", to.limit, "stop after so many requests")
       ->check(CLI::Range(std::uint64_t{1}, ~std::uint64_t{0}))
       ->type_name("N");

@@ -22,6 +22,7 @@ struct ReplayArguments {
   std::vector<std::string> traces;
   std::string config;
   std::string block_bytes;  // "": as in the config
+  std::uint64_t skip = 0;
   std::uint64_t limit = 0;
   std::string json;  // "": none; "-": standard output, instead of the table
   bool no_verify = false;

@@ -26,6 +26,7 @@ constexpr TierIndex kCompute{0};
 constexpr auto kPatience = 30s;      // for room in tier 0, before blocks are forgotten to make it
 constexpr auto kTicketLimit = 120s;  // a ticket that takes longer is a bug worth a message
 constexpr auto kSlice = 250ms;       // of that, between looks for an interrupt
+constexpr auto kSave = std::chrono::seconds(60);
 constexpr auto kSettle = 10s;
 constexpr std::size_t kMaxFindings = 5;
 
@@ -102,6 +103,10 @@ Status Replay::run(TraceReader& reader, std::string_view salt, Progress& progres
       auto more = reader.next(request, why);
       if (!more.ok()) status = more.status();
       if (!more.ok() || !*more) break;
+      if (skipped_ < options_.skip) {
+        ++skipped_;
+        continue;
+      }
       if (!first_ms) first_ms = request.timestamp_ms;
       pass_time(start_ns + (request.timestamp_ms - std::min(*first_ms, request.timestamp_ms)) * 1'000'000);
       status = serve(request, root, why);
@@ -260,6 +265,8 @@ void Replay::show(const TraceReader& reader, Progress& progress) {
 const ReplayResult& Replay::finish() {
   // What has not settled by then only makes the statistics a moment old.
   static_cast<void>(space_->settle(kSettle));
+  // So that the next replay on the same drive goes on where this one ended, if a tier persists.
+  static_cast<void>(space_->save(kSave));
   result_.stats = space_->stats();
   result_.tenants = tenants_.all();
   return result_;

@@ -27,6 +27,7 @@
 namespace kelvin::cli {
 
 struct ReplayOptions {
+  std::uint64_t skip = 0;   // requests of the first trace to leave out
   std::uint64_t limit = 0;  // requests over all traces; 0 = all
   bool verify = true;
   std::size_t traces = 1;  // to come: for the progress line
@@ -89,6 +90,7 @@ class Replay {
   std::uint64_t tenant_ = 0;  // of the trace at hand
   TenantCounts tenants_;
   ReplayResult result_;
+  std::uint64_t skipped_ = 0;  // requests
   std::uint64_t traces_done_ = 0;
 };
 

@@ -47,6 +47,7 @@ int replay_command(const ReplayArguments& arguments) {
   const auto config = effective_config(arguments, &why);
   if (!config.ok()) return complain(why);
   ReplayOptions options;
+  options.skip = arguments.skip;
   options.limit = arguments.limit;
   options.verify = !arguments.no_verify;
   options.traces = arguments.traces.size();

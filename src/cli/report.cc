@@ -25,6 +25,12 @@ void latency_row(std::string_view name, const Histogram& ns, std::string& out) {
                  microseconds(ns.percentile(50)), microseconds(ns.percentile(99)), microseconds(ns.max()));
 }
 
+// Only of a tier that ever was offline.
+std::string health(const TierStats& tier) {
+  if (tier.went_offline == 0) return "";
+  return fmt::format("  {}, {} times offline", tier.online ? "online again" : "OFFLINE", tier.went_offline);
+}
+
 void tiers(const ReplayResult& result, std::string& out) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "\n{:<16}{:>12}{:>12}{:>12}{:>8}{:>12}{:>12}{:>12}\n", "tier", "slots", "resident",
@@ -32,7 +38,7 @@ void tiers(const ReplayResult& result, std::string& out) {
   for (const TierStats& tier : result.stats.tiers) {
     fmt::format_to(to, "{:<16}{:>12}{:>12}{:>12}{:>8.2f}{:>12}{:>12}{:>12}{}\n", tier.name, tier.slots,
                    tier.resident, tier.hits, 100 * share(tier.hits, result.referenced), tier.dropped_clean,
-                   tier.dropped_last, tier.dropped_corrupt, tier.online ? "" : "  OFFLINE");
+                   tier.dropped_last, tier.dropped_corrupt, health(tier));
   }
 }
 

@@ -137,7 +137,7 @@ inline constexpr std::array<Key<PolicyConfig>, 2> kPolicyKeys = {{
      &PolicyConfig::learned},
 }};
 
-inline constexpr std::array<Key<MoverConfig>, 5> kMoverKeys = {{
+inline constexpr std::array<Key<MoverConfig>, 7> kMoverKeys = {{
     {{"threads",
       OptionType::kInteger,
       "1",
@@ -183,6 +183,14 @@ inline constexpr std::array<Key<MoverConfig>, 5> kMoverKeys = {{
       65536},
      "copies",
      &MoverConfig::write_depth},
+    {{"deadline", OptionType::kDuration, "30s",
+      "of one copy; a device that takes longer goes offline and is not waited for. 0 = none"},
+     "",
+     &MoverConfig::deadline_ns},
+    {{"retry_offline", OptionType::kDuration, "30s",
+      "before a tier that went offline is tried again; 0 = only by Space::bring_back()"},
+     "",
+     &MoverConfig::retry_offline_ns},
 }};
 
 inline constexpr std::array<Key<TenantConfig>, 3> kTenantKeys = {{

@@ -41,8 +41,15 @@ class LinkMeter {
     add(failures_, 1);
     if (corrupt) add(corrupt_, 1);
   }
+  // Nobody waits for it any more, though it is in flight; and its end.
+  void strayed() noexcept { add(strays_, 1); }
+  void stray_ended() noexcept {
+    add(strays_, static_cast<std::uint64_t>(-1));
+    failed(false);
+  }
   void retried() noexcept { add(retries_, 1); }
 
+  std::uint64_t in_flight() const noexcept { return in_flight_.load(std::memory_order_acquire); }
   std::uint64_t latency_ns() const noexcept { return latency_ns_.load(std::memory_order_relaxed); }
   std::uint64_t bytes_per_second() const noexcept {
     return bytes_per_second_.load(std::memory_order_relaxed);
@@ -56,7 +63,8 @@ class LinkMeter {
     s.failures = failures_.load(std::memory_order_relaxed);
     s.retries = retries_.load(std::memory_order_relaxed);
     s.corrupt = corrupt_.load(std::memory_order_relaxed);
-    s.in_flight = in_flight_.load(std::memory_order_relaxed);
+    s.in_flight = in_flight();
+    s.strays = strays_.load(std::memory_order_relaxed);
     s.latency_ns = latency_ns();
     s.bytes_per_second = bytes_per_second();
     return s;
@@ -75,7 +83,7 @@ class LinkMeter {
     mean.store(old == 0 ? sample : old - old / 8 + sample / 8, std::memory_order_relaxed);
   }
 
-  Counter copies_{0}, bytes_{0}, failures_{0}, retries_{0}, corrupt_{0}, in_flight_{0};
+  Counter copies_{0}, bytes_{0}, failures_{0}, retries_{0}, corrupt_{0}, in_flight_{0}, strays_{0};
   Counter latency_ns_{0}, bytes_per_second_{0};
   std::uint64_t busy_since_ns_ = 0;  // writer only
   std::uint64_t busy_bytes_ = 0;     // writer only

@@ -13,7 +13,8 @@
 namespace kelvin {
 namespace {
 
-// Asleep at most so long: the policy hears of the last events, retries of refused work happen.
+// Asleep at most so long: the policy hears of the last events, retries of refused work happen, deadlines
+// pass.
 constexpr long kIdleNs = 10'000'000;
 // A link without wake_fd has copies in flight: how long between two looks.
 constexpr long kPollNs = 20'000;

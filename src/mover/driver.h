@@ -1,7 +1,8 @@
 // The mover's thread: rounds while there is work, asleep on file descriptors while there is none.
 //
 // Thread contract: `wake` from any thread; start and stop by the owner.
-// Invariant: after `stop` no link is touched any more and nothing is in flight.
+// Invariant: after `stop` no link is touched any more, and nothing is in flight but what a device did not
+// give back before the deadline.
 #pragma once
 
 #include <poll.h>
@@ -23,7 +24,7 @@ class Driver {
   Driver& operator=(const Driver&) = delete;
 
   Status start();
-  // Cancels what is under way, waits for it, and ends the thread. Idempotent.
+  // Cancels what is under way, waits for it (see Mover::cancel), and ends the thread. Idempotent.
   void stop() noexcept;
 
   // There is new work. Cheap where the thread is awake anyway.

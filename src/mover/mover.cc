@@ -2,8 +2,17 @@
 #include "mover/mover.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "base/clock.h"
 
 namespace kelvin {
+namespace {
+
+constexpr std::chrono::microseconds kPause{20};  // between two looks at links that are asked to end
+
+}  // namespace
 
 Mover::Mover(Residency& residency, Topology& topology, HoldPool& holds, Clock& clock,
              const MoverConfig& config)
@@ -13,22 +22,28 @@ Mover::Mover(Residency& residency, Topology& topology, HoldPool& holds, Clock& c
       clock_(clock),
       config_(config),
       planned_(config.queue),
-      moves_(config.queue),
       links_(topology.edges().size()) {
-  free_moves_.reserve(config.queue);
-  for (std::uint32_t n = config.queue; n-- > 0;) free_moves_.push_back(n);
-  departures_.reserve(4 * static_cast<std::size_t>(config.queue));  // of one round at most
+  static_assert(kMaxTiers * (kMaxTiers - 1) <= 64, "shut_ has a bit for each link");
+  std::uint32_t most_strays = 0;
   for (std::size_t i = 0; i < links_.size(); ++i) {
     Topology::Edge* edge = topology.edges()[i].get();
     links_[i].edge = edge;
     links_[i].depth = std::max(1u, edge->link->info().depth);
+    links_[i].bit = std::uint64_t{1} << i;
     link_at_[edge->from.value][edge->to.value] = static_cast<std::uint8_t>(i);
+    most_strays += links_[i].depth;
   }
+  moves_.resize(config.queue + most_strays);
+  free_moves_.reserve(moves_.size());
+  for (auto n = static_cast<std::uint32_t>(moves_.size()); n-- > 0;) free_moves_.push_back(n);
+  departures_.reserve(4 * moves_.size());  // of one round at most
 }
 
 std::size_t Mover::round() noexcept {
   if (has_mail()) was_idle_.store(false, std::memory_order_release);
   std::size_t done = poll_links();
+  done += check_deadlines();
+  done += leave_offline_tiers();
   done += drop_sources();
   done += take_holds();
   done += take_planned();
@@ -37,43 +52,51 @@ std::size_t Mover::round() noexcept {
   bool plan = false;
   for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
     const TierIndex tier(t);
-    plan = plan || starved_[t] != 0 || !residency_.online(tier) ||
+    plan = plan || starved_[t] != 0 ||
            (!residency_.slots(tier).adopted() && planner_->short_of(tier, leaving(tier)));
   }
   // In quiet moments the policy hears the news: it may want to save, prefetch or write behind.
-  if (plan || planner_->pressing() || planner_->due() || (done == 0 && planner_->has_news()))
-    done += relieve_starved(done != 0);
+  plan = plan || planner_->pressing() || planner_->due() || planner_->sweep_due();
+  if (plan || (done == 0 && planner_->has_news())) done += relieve_starved(done != 0);
+  done += retry_tiers();
   was_idle_.store(idle(), std::memory_order_release);
   return done;
 }
 
 bool Mover::idle() const noexcept {
-  return !has_mail() && free_moves_.size() == moves_.size() && expanding_first_ == nullptr &&
+  return !has_mail() && free_moves_.size() + strays_ == moves_.size() && expanding_first_ == nullptr &&
          departures_.empty();
 }
 
 bool Mover::must_poll() const noexcept {
   return std::any_of(links_.begin(), links_.end(), [](const LinkState& link) {
-    return link.in_flight != 0 && link.edge->link->info().wake_fd < 0;
+    return !link.flights.empty() && link.edge->link->info().wake_fd < 0;
   });
 }
 
 void Mover::cancel() noexcept {
+  constexpr Status kClosing(Code::kCanceled, "moving a block: the space is closing");
   canceling_ = true;
   for (LinkState& link : links_) link.edge->link->cancel_all();
+  // Real time: nobody makes another clock go on now.
+  const std::uint64_t begun_ns = monotonic_ns();
   while (!idle()) {
     std::size_t done = poll_links() + take_holds() + take_planned();
     unblock();
     for (LinkState& link : links_) {
       for (MoveList& queue : link.queues) {
         while (!queue.empty()) {
-          end(queue.pop(moves_), Status(Code::kCanceled, "moving a block: the space is closing"));
+          end(queue.pop(moves_), kClosing);
           ++done;
         }
       }
     }
     drop_sources();
-    if (done == 0) ::sched_yield();
+    if (done != 0) continue;
+    if (config_.deadline_ns != 0 && monotonic_ns() - begun_ns >= config_.deadline_ns) {
+      for (LinkState& link : links_) abandon(link, kClosing);
+    }
+    std::this_thread::sleep_for(kPause);
   }
 }
 

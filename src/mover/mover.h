@@ -5,15 +5,17 @@
 //   mover_launch.cc    a hop: reserve, stage, submit
 //   mover_complete.cc  a hop is over: verify, publish, go on, retry or end
 //   mover_finish.cc    entries and holds are answered
+//   mover_hang.cc      a device does not answer: strays; tiers that go offline and come back
 //
-// Thread contract: `load`, `accept`, `room`, `leaving` from any thread; everything else by the one thread
-// that drives it (the driver's, or the caller of Space::poll). Invariants:
-//   1. A move pins the copy it reads from, and owns (kFilling) the slot it writes to, from before submit
-//   until
+// Thread contract: `load`, `accept`, `room`, `leaving`, `bring_back`, `in_hand` from any thread; everything
+// else by the one thread that drives it (the driver's, or the caller of Space::poll). Invariants:
+//   1. A move pins the copy it reads from, and owns (kFilling) the slot it writes to, from before submit to
 //      after the completion.
 //   2. Demand before prefetch before write-behind, on every link.
 //   3. Queues are fixed arrays; what does not fit is refused (planned) or waits in its hold (demand).
 //   4. Every entry of a loading hold is answered exactly once: leased or failed.
+//   5. Nothing sets out over a link that has strays, nor to or from a tier that is offline. No tier comes
+//      back while a copy is in flight on one of its links.
 #pragma once
 
 #include <array>
@@ -59,15 +61,26 @@ class Mover final : public MoveSink {
            planned_count_.load(std::memory_order_seq_cst) != 0;
   }
   // Nothing is queued or under way (the driving thread's view), and what the last round left (any thread's).
+  // Strays do not count: nobody waits for them.
   bool idle() const noexcept;
   bool was_idle() const noexcept { return !has_mail() && was_idle_.load(std::memory_order_acquire); }
-  // Copies are in flight on a link that has no wake_fd: somebody has to poll.
+  // Copies that somebody waits for are in flight on a link that has no wake_fd: somebody has to poll.
   bool must_poll() const noexcept;
   // Copies are in flight on this link (its place among the topology's edges). The driving thread's.
   bool in_flight(std::size_t edge) const noexcept { return links_[edge].in_flight != 0; }
 
-  // Ends everything with kCanceled as soon as links allow. Precondition: nothing is handed in any more.
+  // Ends everything with kCanceled as soon as links allow, and at the deadline though they do not: what they
+  // have not given back by then is left to their destructors. Precondition: nothing is handed in any more.
   void cancel() noexcept;
+
+  // Takes a tier that is offline into use again, on trial: its next failure takes it offline at once, unless
+  // a copy has succeeded by then. kMisuse: it is online; kBusy: copies of it are in flight, leased or moving.
+  Status bring_back(TierIndex tier) noexcept;
+  // Copies in flight on the tier's links. Any thread; a snapshot.
+  std::uint64_t in_hand(TierIndex tier) const noexcept;
+  // When a round will have something to do though nothing happens until then, by the space's clock: a
+  // deadline passes, a tier is tried again. Policy::kNever: not foreseen.
+  std::uint64_t due_ns() const noexcept;
 
   std::uint64_t load_failures() const noexcept { return load_failures_.load(std::memory_order_relaxed); }
 
@@ -78,14 +91,24 @@ class Mover final : public MoveSink {
   struct LinkState {
     Topology::Edge* edge = nullptr;
     std::array<MoveList, 3> queues;  // by Urgency
-    std::uint32_t in_flight = 0;
+    FlightList flights;
+    std::uint32_t in_flight = 0;     // those, and the strays
+    std::uint32_t strays = 0;        // of these
     std::uint32_t write_behind = 0;  // of these
     std::uint32_t depth = 1;
+    std::uint64_t bit = 0;  // in shut_
   };
-  enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kOffline, kRefused };
+  enum class Reserve : std::uint8_t { kDone, kAlreadyThere, kBlocked, kNoRoom, kRefused };
 
-  std::uint32_t planned_limit() const noexcept;
+  std::uint32_t planned_limit(TierIndex tier) const noexcept;
   bool way_is_open(TierIndex from, TierIndex to) const noexcept;
+  bool usable(const Topology::Edge& edge, std::uint64_t bit) const noexcept {
+    return residency_.online(edge.from) && residency_.online(edge.to) &&
+           (shut_.load(std::memory_order_relaxed) & bit) == 0;
+  }
+  bool on_trial(const LinkState& link) const noexcept {
+    return planner_->on_trial(link.edge->from) || planner_->on_trial(link.edge->to);
+  }
 
   // mover_intake.cc
   std::size_t take_planned() noexcept;
@@ -103,6 +126,7 @@ class Mover final : public MoveSink {
   std::size_t launch() noexcept;
   std::size_t launch_link(LinkState& link) noexcept;
   MoveList* next_queue(LinkState& link, std::uint32_t staged_writes) noexcept;
+  Reserve look_ahead(const ActiveMove& move) const noexcept;
   Reserve reserve(std::uint32_t n) noexcept;
   void stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept;
   std::size_t submit_staged(LinkState& link, std::size_t count) noexcept;
@@ -120,12 +144,25 @@ class Mover final : public MoveSink {
   void fail(std::uint32_t n, Status status, bool slot_only) noexcept;
   bool retry(std::uint32_t n, const Status& status) noexcept;
   bool try_other_source(std::uint32_t n) noexcept;
+  bool change_source(std::uint32_t n, TierIndex other) noexcept;
   void drop_bad(ActiveMove& move, TierIndex tier) noexcept;
   void give_up_target(ActiveMove& move, bool quarantine) noexcept;
   TierIndex blamed(const ActiveMove& move) const noexcept;
   void note_health(TierIndex tier, const Status& status) noexcept;
   void end(std::uint32_t n, const Status& status) noexcept;
   std::size_t drop_sources() noexcept;
+
+  // mover_hang.cc
+  std::size_t check_deadlines() noexcept;
+  void take_offline(TierIndex tier, const Status& status) noexcept;
+  std::size_t leave_offline_tiers() noexcept;
+  std::size_t abandon(LinkState& link, const Status& status) noexcept;
+  void make_stray(LinkState& link, std::uint32_t n, const Status& status) noexcept;
+  std::uint32_t make_heir(std::uint32_t n) noexcept;
+  void give_back(LinkState& link, std::uint32_t n) noexcept;
+  std::size_t turn_away(LinkState& link) noexcept;
+  void go_another_way(std::uint32_t n, const Status& status) noexcept;
+  std::size_t retry_tiers() noexcept;
 
   // mover_finish.cc
   std::uint32_t waiters_in(const ActiveMove& move, TierIndex tier) noexcept;
@@ -141,6 +178,7 @@ class Mover final : public MoveSink {
 
   static constexpr std::size_t kBatch = 64;
   static constexpr std::uint64_t kShutNs = 10'000'000;  // a full tier takes no planned moves for so long
+  static constexpr std::uint64_t kLongestRetry = 32;    // times retry_offline
 
   // Constant after construction.
   Residency& residency_;
@@ -161,12 +199,14 @@ class Mover final : public MoveSink {
       leaving_{};  // of these, those that will free a slot, by source
   std::array<std::atomic<std::uint64_t>, kMaxTiers> shut_until_ns_{};  // see give_up_on
   std::atomic<std::uint64_t> load_failures_{0};
-  std::atomic<bool> was_idle_{true};  // false before mail is taken in, so that work is never out of sight
+  std::atomic<std::uint64_t> shut_{0};  // bit e: edge e has strays
+  std::atomic<bool> was_idle_{true};    // false before mail is taken in, so that work is never out of sight
 
   // The driving thread's.
   std::vector<ActiveMove> moves_;
   std::vector<std::uint32_t> free_moves_;
   std::uint32_t planned_moves_ = 0;  // of those in use
+  std::uint32_t strays_ = 0;         // likewise; in a part of moves_ that is theirs
   std::vector<LinkState> links_;
   std::array<std::array<std::uint8_t, kMaxTiers>, kMaxTiers> link_at_{};  // index into links_
   MoveList blocked_;
@@ -183,7 +223,11 @@ class Mover final : public MoveSink {
     bool counted;  // in leaving_
     bool arrived;  // else the source stays
   };
-  std::vector<Departure> departures_;  // sources to drop, after their moves
+  std::vector<Departure> departures_;                  // sources to drop, after their moves
+  std::uint32_t left_ = 0;                             // bit t: tier t went offline in this round
+  std::array<Status, kMaxTiers> left_for_{};           // why
+  std::array<std::uint64_t, kMaxTiers> retry_wait_{};  // how long tier t stays offline
+  std::array<std::uint64_t, kMaxTiers> retry_at_{};    // and until when
   bool canceling_ = false;
 };
 

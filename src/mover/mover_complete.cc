@@ -23,6 +23,11 @@ void Mover::complete(LinkState& link, const Completion& completion) noexcept {
   --link.in_flight;
   if (move.as_write) --link.write_behind;
   move.as_write = false;
+  if (move.stray) {
+    give_back(link, n);
+    return;
+  }
+  link.flights.remove(moves_, n);
   const Status status = verify(move, completion);
   const std::uint64_t now = clock_();
   if (status.ok()) {
@@ -123,6 +128,7 @@ TierIndex Mover::blamed(const ActiveMove& move) const noexcept {
 void Mover::note_health(TierIndex tier, const Status& status) noexcept {
   if (status.ok()) {
     failures_[tier.value] = 0;
+    if (planner_->on_trial(tier)) planner_->proven(tier);
     return;
   }
   if (status.code() == Code::kCanceled || !residency_.online(tier)) return;
@@ -135,8 +141,9 @@ void Mover::note_health(TierIndex tier, const Status& status) noexcept {
   }
   ++failures_[tier.value];
   if (tier.value == 0) return;  // without tier 0 there is no space: its errors are reported one by one
-  if (status.code() == Code::kUnavailable || failures_[tier.value] >= config_.offline_after)
-    planner_->take_offline(tier);
+  const std::uint32_t most = planner_->on_trial(tier) ? 1 : config_.offline_after;
+  if (status.code() == Code::kUnavailable || failures_[tier.value] >= most)
+    take_offline(tier, Status(Code::kUnavailable, "moving a block: its tier went offline"));
 }
 
 void Mover::fail(std::uint32_t n, Status status, bool slot_only) noexcept {
@@ -172,13 +179,21 @@ bool Mover::retry(std::uint32_t n, const Status& status) noexcept {
   return true;
 }
 
-// Another tier may still have a good copy. Its way may lead through the place of the bad one, which therefore
-// goes first, where nobody but this move and those who wait for it holds it.
+// Another tier may still have a good copy, and an open way.
 bool Mover::try_other_source(std::uint32_t n) noexcept {
+  const ActiveMove& move = moves_[n];
+  std::uint32_t others = canceling_ ? 0 : residency_.readable(move.block) & ~move.failed_at;
+  for (; others != 0; others &= others - 1) {
+    const TierIndex other(static_cast<std::uint8_t>(std::countr_zero(others)));
+    if (way_is_open(other, move.to) && change_source(n, other)) return true;
+  }
+  return false;
+}
+
+// The way may lead through the place of a bad copy, which therefore goes first, where nobody but this move
+// and those who wait for it holds it.
+bool Mover::change_source(std::uint32_t n, TierIndex other) noexcept {
   ActiveMove& move = moves_[n];
-  const std::uint32_t others = residency_.readable(move.block) & ~move.failed_at;
-  if (canceling_ || others == 0) return false;
-  const TierIndex other(static_cast<std::uint8_t>(std::countr_zero(others)));
   const Slot slot = residency_.pin(move.block, residency_.table().record(move.block).key(), other);
   if (!slot) return false;
   const TierIndex failed = move.at;
@@ -187,8 +202,18 @@ bool Mover::try_other_source(std::uint32_t n) noexcept {
   move.at = other;
   move.source = slot;
   move.attempts = 0;
-  drop_bad(move, failed);
-  enqueue(n);
+  if ((move.bad >> failed.value & 1) != 0) drop_bad(move, failed);
+  if (other != move.to) {
+    enqueue(n);
+    return true;
+  }
+  // Somebody made a copy in the very place it was to go to.
+  for (std::uint32_t waiters = waiters_in(move, other); waiters > 0; --waiters) {
+    [[maybe_unused]] const bool pinned = residency_.slots(other).pin(slot, move.block);
+    assert(pinned);
+  }
+  answer_waiters(move, other, slot);
+  end(n, Status());
   return true;
 }
 

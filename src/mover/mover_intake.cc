@@ -10,7 +10,7 @@ namespace kelvin {
 bool Mover::accept(const PlannedMove& planned) noexcept {
   const Move& move = planned.move;
   if (!way_is_open(move.from, move.to)) return false;
-  if (pending_to_[move.to.value].load(std::memory_order_relaxed) >= planned_limit()) return false;
+  if (pending_to_[move.to.value].load(std::memory_order_relaxed) >= planned_limit(move.to)) return false;
   {
     SpinGuard guard(planned_lock_);
     const std::uint32_t count = planned_count_.load(std::memory_order_relaxed);
@@ -23,11 +23,11 @@ bool Mover::accept(const PlannedMove& planned) noexcept {
   return true;
 }
 
-// A route leads there, and no tier on it is offline. Any thread.
+// A route leads there, and every link on it is usable. Any thread.
 bool Mover::way_is_open(TierIndex from, TierIndex to) const noexcept {
   while (from != to) {
     const Topology::Edge* edge = topology_.next_hop(from, to);
-    if (edge == nullptr || !residency_.online(edge->to)) return false;
+    if (edge == nullptr || !usable(*edge, links_[link_at_[from.value][edge->to.value]].bit)) return false;
     from = edge->to;
   }
   return true;
@@ -35,15 +35,17 @@ bool Mover::way_is_open(TierIndex from, TierIndex to) const noexcept {
 
 // Planned moves into one tier, queued or under way: twice what may be under way at once, so that the links
 // never run dry between two plans. All tiers together have their half of the moves: none waits in the ring
-// for moves that wait for the very slots it would free.
-std::uint32_t Mover::planned_limit() const noexcept {
+// for moves that wait for the very slots it would free. One move tries a tier that has come back: a device
+// that hangs still gets hold of no more.
+std::uint32_t Mover::planned_limit(TierIndex tier) const noexcept {
+  if (planner_->on_trial(tier)) return 1;
   const auto share = static_cast<std::uint32_t>(config_.queue / 2 / residency_.tiers());
   return std::max(1u, std::min(2 * config_.write_depth, share));
 }
 
 std::uint32_t Mover::room(TierIndex tier) const noexcept {
   if (clock_() < shut_until_ns_[tier.value].load(std::memory_order_relaxed)) return 0;
-  const std::uint32_t limit = planned_limit();
+  const std::uint32_t limit = planned_limit(tier);
   const std::uint32_t pending = pending_to_[tier.value].load(std::memory_order_relaxed);
   return pending < limit ? limit - pending : 0;
 }
@@ -51,7 +53,7 @@ std::uint32_t Mover::room(TierIndex tier) const noexcept {
 std::size_t Mover::take_planned() noexcept {
   std::size_t taken = 0;
   // Half of the moves are for what is planned, the others for demand: neither can shut the other out.
-  while (planned_moves_ < moves_.size() / 2 && planned_count_.load(std::memory_order_acquire) != 0) {
+  while (planned_moves_ < config_.queue / 2 && planned_count_.load(std::memory_order_acquire) != 0) {
     PlannedMove planned;
     {
       SpinGuard guard(planned_lock_);
@@ -147,7 +149,8 @@ bool Mover::resolve(Hold& hold, std::uint32_t i) noexcept {
   // Pinned in `source`: the block and its record stay what they are.
   const Slot there = residency_.table().record(entry.block).copy(hold.tier);
   if (there && residency_.online(hold.tier)) return join(hold, i, there);
-  if (moves_.size() - free_moves_.size() - planned_moves_ >= moves_.size() - moves_.size() / 2) return false;
+  const std::size_t loads = moves_.size() - free_moves_.size() - planned_moves_ - strays_;
+  if (loads >= config_.queue - config_.queue / 2) return false;
   const std::uint32_t n = new_move();
   ActiveMove& move = moves_[n];
   move.block = entry.block;

@@ -47,10 +47,12 @@ MoveList* Mover::next_queue(LinkState& link, std::uint32_t staged_writes) noexce
 }
 
 std::size_t Mover::launch_link(LinkState& link) noexcept {
+  if (!usable(*link.edge, link.bit)) return turn_away(link);
   std::size_t done = 0;
   std::size_t staged = 0;
   std::uint32_t staged_writes = 0;
-  while (link.in_flight + staged < link.depth && staged < staged_.size()) {
+  const std::uint32_t depth = on_trial(link) ? 1 : link.depth;
+  while (link.in_flight + staged < depth && staged < staged_.size()) {
     MoveList* queue = next_queue(link, staged_writes);
     if (queue == nullptr) break;
     const std::uint32_t n = queue->front();
@@ -71,10 +73,6 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
         ++done;
         break;
       case Reserve::kBlocked: blocked_.push(moves_, n); break;
-      case Reserve::kOffline:
-        end(n, Status(Code::kUnavailable, "moving a block: a tier on its way is offline"));
-        ++done;
-        break;
       default:
         end(n, Status(Code::kMisuse, "loading a block: the slot named for it is not free"));
         ++done;
@@ -84,15 +82,19 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
   return done + submit_staged(link, staged);
 }
 
+// What the record says of the next place; kDone: there is nothing.
+Mover::Reserve Mover::look_ahead(const ActiveMove& move) const noexcept {
+  const Slot there = residency_.table().record(move.block).copy(move.next);
+  if (!there) return Reserve::kDone;
+  const SlotWord word = residency_.slots(move.next).word(there);
+  const bool readable = word.state() == SlotState::kResident && word.block() == move.block;
+  return readable ? Reserve::kAlreadyThere : Reserve::kBlocked;
+}
+
 Mover::Reserve Mover::reserve(std::uint32_t n) noexcept {
   ActiveMove& move = moves_[n];
-  if (!residency_.online(move.next)) return Reserve::kOffline;
   SlotMap& slots = residency_.slots(move.next);
-  if (const Slot there = residency_.table().record(move.block).copy(move.next)) {
-    const SlotWord word = slots.word(there);
-    const bool readable = word.state() == SlotState::kResident && word.block() == move.block;
-    return readable ? Reserve::kAlreadyThere : Reserve::kBlocked;
-  }
+  if (const Reserve ahead = look_ahead(move); ahead != Reserve::kDone) return ahead;
   Slot target = move.into;
   if (slots.adopted()) {
     if (!slots.claim_filling(target, move.block, n)) return Reserve::kRefused;
@@ -135,6 +137,7 @@ std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
   for (std::size_t i = 0; i < taken; ++i) {
     ActiveMove& move = moves_[staged_[i].tag];
     move.submitted_ns = now;
+    link.flights.push(moves_, static_cast<std::uint32_t>(staged_[i].tag));
     ++link.in_flight;
     move.as_write = move.urgency == Urgency::kWriteBehind;
     if (move.as_write) ++link.write_behind;
@@ -153,7 +156,7 @@ std::size_t Mover::relieve_starved(bool moved) noexcept {
   std::size_t done = planner_->plan(starved_, starved_for_);
   // Nothing moves and nothing will: what should leave waits for room itself, each for the other.
   const bool stuck = !moved && done == 0 && planned_count_.load(std::memory_order_acquire) == 0 &&
-                     std::ranges::all_of(links_, [](const LinkState& link) { return link.in_flight == 0; });
+                     std::ranges::all_of(links_, [](const LinkState& link) { return link.flights.empty(); });
   for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
     const TierIndex tier(t);
     if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0) continue;

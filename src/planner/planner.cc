@@ -85,7 +85,7 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved,
                           std::span<const BlockId> starved_for) noexcept {
   MutexLock lock(mu_);
   drain();
-  std::size_t done = sweep_offline();
+  std::size_t done = sweep_due() ? sweep_offline(kSweepSlots) : 0;
   protection_.begin(now(), false);
   if (protection_.planning()) note_needs(starved, starved_for);
   for (int round = 0; round < kRounds; ++round) {
@@ -284,35 +284,6 @@ void Planner::forgotten(BlockId block) noexcept {
   MutexLock lock(mu_);
   drain();
   tell(EventKind::kForget, block, kNoTier);
-}
-
-void Planner::take_offline(TierIndex tier) noexcept {
-  MutexLock lock(mu_);
-  residency_.set_offline(tier);
-  sweeps_[tier.value] = {0, false, false};
-  protection_.tier_went_offline();
-}
-
-// Copies that are pinned now are found by a later pass: passes go on until one finds nothing.
-std::size_t Planner::sweep_offline() noexcept {
-  std::size_t dropped = 0;
-  for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
-    Sweep& sweep = sweeps_[t];
-    if (sweep.finished) continue;
-    SlotMap& slots = residency_.slots(TierIndex(t));
-    std::size_t victims = 0;
-    for (; sweep.next < slots.size() && victims < victims_.size(); ++sweep.next) {
-      const Slot slot(sweep.next);
-      const SlotWord word = slots.word(slot);
-      if (word.state() != SlotState::kResident) continue;
-      sweep.found = true;
-      if (slots.start_drop(slot, word.block())) victims_[victims++] = {word.block(), TierIndex(t), slot};
-    }
-    if (sweep.next >= slots.size()) sweep = {0, false, !sweep.found};
-    finish({victims_.data(), victims}, DropReason::kBroken, false);
-    dropped += victims;
-  }
-  return dropped;
 }
 
 }  // namespace kelvin

@@ -64,6 +64,10 @@ struct DropCounters {
   std::atomic<std::uint64_t> clean{0}, last{0}, corrupt{0};
 };
 
+struct TierHealth {
+  std::atomic<std::uint64_t> went_offline{0}, came_back{0};
+};
+
 class Planner {
  public:
   struct Parts {
@@ -114,8 +118,24 @@ class Planner {
   // Says that a record ended without a copy being dropped (a guard of a publish was its last).
   void forgotten(BlockId block) noexcept;
 
-  // Takes a tier out of use; its copies are dropped by this and later rounds of plan().
+  // Takes a tier out of use; its copies are dropped by later rounds of plan(), and by sweep() at once, but
+  // for those that are pinned: these when they are not any more.
   void take_offline(TierIndex tier) noexcept;
+  std::size_t sweep() noexcept;
+  bool sweep_due() const noexcept {
+    const std::uint64_t due_ns = sweep_due_ns_.load(std::memory_order_relaxed);
+    return due_ns != Policy::kNever && clock_() >= due_ns;
+  }
+
+  // Takes it into use again, on trial until `proven`. kMisuse: it is online; kBusy: copies there are pinned
+  // still. Precondition: no I/O of that tier is in flight.
+  Status bring_back(TierIndex tier) noexcept;
+  bool on_trial(TierIndex tier) const noexcept {
+    return (on_trial_.load(std::memory_order_relaxed) >> tier.value & 1) != 0;
+  }
+  void proven(TierIndex tier) noexcept {
+    on_trial_.fetch_and(~(1u << tier.value), std::memory_order_relaxed);
+  }
 
   // A lower tier takes what leaves this one: without a caller in a hurry nothing is forgotten here.
   bool demotes_from(TierIndex tier) const noexcept { return static_cast<bool>(below(tier)); }
@@ -149,6 +169,7 @@ class Planner {
   bool has_news() const noexcept { return !journal_.empty(); }
   std::uint32_t free_ahead(TierIndex tier) const noexcept { return free_ahead_[tier.value]; }
 
+  const TierHealth& health(TierIndex tier) const noexcept { return health_[tier.value]; }
   const DropCounters& drops(TierIndex tier) const noexcept { return drops_[tier.value]; }
   std::uint64_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
 
@@ -185,9 +206,13 @@ class Planner {
   void finish(std::span<const Victim> victims, DropReason reason, bool quarantine) noexcept
       KELVIN_REQUIRES(mu_);
   void count_drop(const Victim& victim, DropReason reason) noexcept;
-  std::size_t sweep_offline() noexcept KELVIN_REQUIRES(mu_);
+  std::size_t sweep_offline(std::uint32_t slots) noexcept KELVIN_REQUIRES(mu_);
+  std::size_t sweep_on(TierIndex tier, std::uint32_t last) noexcept KELVIN_REQUIRES(mu_);
+  void schedule_sweeps(std::size_t dropped) noexcept KELVIN_REQUIRES(mu_);
 
   static constexpr std::size_t kBatch = 128;
+  static constexpr std::uint32_t kSweepSlots = 8192;          // looked at in one plan
+  static constexpr std::uint64_t kSweepPauseNs = 10'000'000;  // where all that is left is pinned
 
   // Constant after construction.
   Residency& residency_;
@@ -203,6 +228,9 @@ class Planner {
   // figures.
   std::vector<std::array<std::atomic<std::uint32_t>, kMaxTiers>> waiting_;
   std::array<DropCounters, kMaxTiers> drops_{};
+  std::array<TierHealth, kMaxTiers> health_{};
+  std::atomic<std::uint32_t> on_trial_{0};  // bit t: tier t has come back, and no copy has succeeded since
+  std::atomic<std::uint64_t> sweep_due_ns_{Policy::kNever};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> due_ns_{Policy::kNever};
 
@@ -215,7 +243,9 @@ class Planner {
   struct Sweep {
     std::uint32_t next = 0;  // slot to look at
     bool found = false;      // a copy, in this pass
+    bool dropped = false;    // one, in this pass
     bool finished = true;    // the last pass found none
+    bool pinned = false;     // the last pass found some and dropped none
   };
   std::array<Sweep, kMaxTiers> sweeps_ KELVIN_GUARDED_BY(mu_){};  // of tiers that went offline
 };

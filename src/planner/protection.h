@@ -74,7 +74,8 @@ class Protection {
 
   // Where blocks end: the last tier that Kelvin fills. kNoTier if there is none.
   TierIndex last_tier() const noexcept;
-  void tier_went_offline() noexcept { pins_.end_in(last_tier()); }
+  // A tier went offline or came back.
+  void tiers_changed() noexcept { pins_.end_in(last_tier()); }
 
   Shares& shares() noexcept { return shares_; }
   const Shares& shares() const noexcept { return shares_; }

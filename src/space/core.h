@@ -6,9 +6,11 @@
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
 //   recover.cc  blocks that a persistent tier held before
+//   save.cc     save
 //   learned.cc  save_learned, load_learned
 //   pin.cc      pin, unpin, and who a tenant is
-//   stats.cc    stats
+//   stats.cc    stats, and how the mover is driven or awaited
+//   tiers.cc    bring_back
 //
 // Thread contract: as space.h says.
 // Invariants:
@@ -52,8 +54,10 @@ class Core {
   Status unpin(std::span<const BlockKey> keys) noexcept;
   void expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead, const Hints& hints) noexcept;
   Result<std::size_t> poll() noexcept;
-  std::uint64_t due_ns() const noexcept { return planner_->due_ns(); }
+  Status bring_back(TierIndex tier, std::string* why) noexcept;
+  std::uint64_t due_ns() const noexcept;
   Status settle(std::chrono::nanoseconds timeout) noexcept;
+  Status save(std::chrono::nanoseconds timeout) noexcept;
   Status wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept;
   Stats stats() const;
   Status save_learned(const std::string& path, std::string* why);
@@ -70,6 +74,7 @@ class Core {
   ~Core();
 
   Hold* take_hold() noexcept;
+  void drive() noexcept;
   void recover();  // may throw std::bad_alloc
   void begin_learned(const std::string& path);
   void end_learned() noexcept;

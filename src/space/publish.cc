@@ -35,7 +35,7 @@ void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcep
     return;
   }
   const BlockRecord& record = table.record(entry.block);
-  bool attached = table.revive(entry.block, hold.tier, entry.slot);
+  bool attached = table.revive(entry.block, hold.tier, entry.slot, residency_->online_mask());
   std::uint32_t checksum = 0;
   if (!attached && (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0 &&
       slot_checksum(topology_->tier(hold.tier), entry.slot, &checksum) &&

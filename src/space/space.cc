@@ -158,6 +158,8 @@ Status Space::reclaim(TierIndex tier, std::span<const Slot> slots) noexcept {
   return core_->reclaim(tier, slots);
 }
 
+Status Space::bring_back(TierIndex tier, std::string* why) noexcept { return core_->bring_back(tier, why); }
+
 void Space::expect(std::span<const BlockKey> chain, std::chrono::nanoseconds ahead,
                    const Hints& hints) noexcept {
   core_->expect(chain, ahead, hints);
@@ -168,6 +170,8 @@ Result<std::size_t> Space::poll() noexcept { return core_->poll(); }
 std::uint64_t Space::due_ns() const noexcept { return core_->due_ns(); }
 
 Status Space::settle(std::chrono::nanoseconds timeout) noexcept { return core_->settle(timeout); }
+
+Status Space::save(std::chrono::nanoseconds timeout) noexcept { return core_->save(timeout); }
 
 Stats Space::stats() const { return core_->stats(); }
 

@@ -37,6 +37,8 @@ Stats Core::stats() const {
     s.dropped_corrupt = drops.corrupt.load(std::memory_order_relaxed);
     s.recovered = recovered_[t];
     s.online = residency_->online(tier);
+    s.went_offline = planner_->health(tier).went_offline.load(std::memory_order_relaxed);
+    s.came_back = planner_->health(tier).came_back.load(std::memory_order_relaxed);
   }
   for (const auto& edge : topology_->edges())
     stats.links.push_back(edge->meter.stats(edge->link->info().name));
@@ -68,12 +70,17 @@ Result<std::size_t> Core::poll() noexcept {
   return mover_->round();
 }
 
+std::uint64_t Core::due_ns() const noexcept {
+  const std::uint64_t plan_ns = planner_->due_ns();
+  return driver_ != nullptr ? plan_ns : std::min(plan_ns, mover_->due_ns());
+}
+
 Status Core::settle(std::chrono::nanoseconds timeout) noexcept {
   const std::uint64_t deadline =
       monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
   for (;;) {
     const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
-    std::size_t done = planner_->plan({});
+    std::size_t done = planner_->sweep() + planner_->plan({});
     if (driver_ == nullptr) done += mover_->round();
     if (done == 0 && mover_->was_idle()) return Status();
     if (monotonic_ns() >= deadline) return Status(Code::kTimeout, "settle: moves are still under way");

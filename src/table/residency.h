@@ -36,6 +36,8 @@ class Residency {
   void set_offline(TierIndex tier) noexcept {
     online_.fetch_and(~(1u << tier.value), std::memory_order_relaxed);
   }
+  // Precondition: the tier has no copies that a record names.
+  void set_online(TierIndex tier) noexcept { online_.fetch_or(1u << tier.value, std::memory_order_relaxed); }
 
   // As Table::find_prefix, and starts loading the words of the slots that will be asked for next.
   std::size_t find_prefix(std::span<const BlockKey> keys, std::span<BlockId> ids) const noexcept;

@@ -67,11 +67,12 @@ bool Table::attach(BlockId block, TierIndex tier, Slot slot) noexcept {
   return true;
 }
 
-bool Table::revive(BlockId block, TierIndex tier, Slot slot) noexcept {
+bool Table::revive(BlockId block, TierIndex tier, Slot slot, std::uint32_t online) noexcept {
   BlockRecord& r = record(block);
   SpinGuard guard(index_.shard_of(r.key()).lock);
-  for (const auto& copy : r.copies) {
-    if (copy.load(std::memory_order_relaxed) != Slot::kNone) return false;
+  const std::uint32_t counted = online | 1u << tier.value;
+  for (std::size_t t = 0; t < kMaxTiers; ++t) {
+    if ((counted >> t & 1) != 0 && r.copies[t].load(std::memory_order_relaxed) != Slot::kNone) return false;
   }
   // The bytes are made anew; those of the copies it had may have differed in rounding.
   r.state.fetch_and(static_cast<std::uint16_t>(~BlockRecord::kChecksumKnown), std::memory_order_relaxed);

@@ -45,8 +45,10 @@ class Table {
   Result<Offer> offer(const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
                       Slot slot) noexcept;
 
-  // Gives a ghost (a block without any copy) its first copy again. False: it has one. Precondition: guarded.
-  bool revive(BlockId block, TierIndex tier, Slot slot) noexcept;
+  // Gives a ghost (a block without any copy) its first copy again. False: it has one. Copies in tiers that
+  // are not in `online` count for nothing: they are dropped before their tier comes back, and never read
+  // again. Precondition: guarded.
+  bool revive(BlockId block, TierIndex tier, Slot slot, std::uint32_t online) noexcept;
 
   // Names `slot` as a further copy of a block that the caller keeps alive. False: it has one in `tier`.
   bool attach(BlockId block, TierIndex tier, Slot slot) noexcept;
