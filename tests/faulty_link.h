@@ -21,21 +21,22 @@ namespace kelvin::testing {
 
 enum class Trouble : std::uint8_t {
   kNone,
-  kError,    // kIo; nothing of the block arrives
-  kShort,    // kIo; half of it arrives
-  kTimeout,  // kTimeout
-  kFull,     // kFull
-  kGone,     // kUnavailable
-  kCorrupt,  // ends well with a flipped bit, and the checksum of what arrived
-  kRot,      // ends well with a flipped bit, and the checksum of what was sent
-  kLate,     // ends well after many more polls: others overtake it
-  kCanceled  // kCanceled: what was held when the link was canceled
+  kError,     // kIo; nothing of the block arrives
+  kShort,     // kIo; half of it arrives
+  kTimeout,   // kTimeout
+  kFull,      // kFull
+  kGone,      // kUnavailable
+  kCorrupt,   // ends well with a flipped bit, and the checksum of what arrived
+  kRot,       // ends well with a flipped bit, and the checksum of what was sent
+  kLate,      // ends well after many more polls: others overtake it
+  kCanceled,  // kCanceled: what was held when the link was canceled
+  kLost       // kIo, and Completion::slot_only: the device of this slot, not the whole tier
 };
 
 // For a test's name and messages.
 inline const char* name_of(Trouble trouble) {
-  constexpr const char* kNames[] = {"None", "Error",   "Short", "Timeout", "Full",
-                                    "Gone", "Corrupt", "Rot",   "Late",    "Canceled"};
+  constexpr const char* kNames[] = {"None",    "Error", "Short", "Timeout",  "Full", "Gone",
+                                    "Corrupt", "Rot",   "Late",  "Canceled", "Lost"};
   return kNames[static_cast<std::size_t>(trouble)];
 }
 
@@ -43,6 +44,7 @@ inline const char* name_of(Trouble trouble) {
 inline Code code_of(Trouble trouble) {
   switch (trouble) {
     case Trouble::kError:
+    case Trouble::kLost:
     case Trouble::kShort: return Code::kIo;
     case Trouble::kTimeout: return Code::kTimeout;
     case Trouble::kFull: return Code::kFull;
@@ -205,6 +207,7 @@ class FaultyLink final : public Link {
       return;
     }
     flight.completion.status = Status(code, "copying over a faulty link", code == Code::kIo ? EIO : 0);
+    flight.completion.slot_only = trouble == Trouble::kLost;
     if (to.space != AddressSpace::kHost) return;
     const std::uint64_t good = trouble == Trouble::kShort ? to.segment_bytes / 2 : 0;
     std::memset(bytes + good, 0xEE, to.segment_bytes - good);

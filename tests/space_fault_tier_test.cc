@@ -89,6 +89,32 @@ TEST_P(SpaceTierGone, AfterSoManyFailuresInARowButNotWhileSomethingSucceeds) {
   EXPECT_FALSE(stats().tiers[1].online);
 }
 
+TEST_P(SpaceTierGone, NotWhereOneOfItsDevicesIsLost) {
+  Config config = two_tiers(16, 16, GetParam());
+  config.mover.demand_retries = 0;
+  config.mover.offline_after = 3;
+  open(config);
+  const auto lost = chain_of(1, 6);
+  const auto well = chain_of(2, 3);
+  put(lost, {kFar});
+  put(well, {kFar});
+  faults.add({.link = "far>dram", .trouble = Trouble::kLost, .times = 6});
+  Status status;
+  EXPECT_EQ(acquire_blocks(*space, lost, kNear, &status).size(), 0u);
+  EXPECT_EQ(status.code(), Code::kIo) << status.message();
+  EXPECT_TRUE(stats().tiers[1].online);
+  EXPECT_EQ(stats().tiers[1].quarantined, 6u) << "none of its slots is handed out again";
+  EXPECT_EQ(space->match(lost).blocks, 0u);
+  EXPECT_TRUE(blocks_are(acquire_blocks(*space, well), well));
+  faults.add({.link = "dram>far", .trouble = Trouble::kLost, .times = 2});
+  const auto written = chain_of(3, 2);
+  store_blocks(*space, written);
+  EXPECT_EQ(acquire_blocks(*space, written, kFar, &status).size(), 0u);
+  EXPECT_TRUE(stats().tiers[1].online);
+  EXPECT_EQ(stats().tiers[1].quarantined, 8u);
+  expect_work_as_ever();
+}
+
 TEST_P(SpaceTierGone, ByItsOwnScriptInTheMiddleOfManyLoads) {
   open(two_tiers(32, 32, GetParam(), {{"faults", "gone@40 late/3"}}));
   const auto first = chain_of(1, 20);

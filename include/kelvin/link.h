@@ -43,6 +43,9 @@ struct Completion {
   std::uint64_t tag = 0;
   Status status;               // kIo, kUnavailable (device gone), kCanceled, kTimeout, kCorrupt
   std::uint32_t checksum = 0;  // crc32c of the bytes that arrived, if asked for and status.ok()
+  // With kIo: the device of this slot has failed, and others of the tier go on. The slot is not used again;
+  // the failure does not count toward taking the tier offline.
+  bool slot_only = false;
 };
 
 struct LinkInfo {

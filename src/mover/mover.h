@@ -141,7 +141,7 @@ class Mover final : public MoveSink {
   Status verify(const ActiveMove& move, const Completion& completion) noexcept;
   void arrive(std::uint32_t n) noexcept;
   void advance(std::uint32_t n) noexcept;
-  void fail(std::uint32_t n, Status status) noexcept;
+  void fail(std::uint32_t n, Status status, bool slot_only) noexcept;
   bool retry(std::uint32_t n, const Status& status) noexcept;
   bool try_other_source(std::uint32_t n) noexcept;
   bool change_source(std::uint32_t n, TierIndex other) noexcept;

@@ -36,7 +36,7 @@ void Mover::complete(LinkState& link, const Completion& completion) noexcept {
     arrive(n);
   } else {
     link.edge->meter.failed(status.code() == Code::kCorrupt);
-    fail(n, status);
+    fail(n, status, completion.slot_only);
   }
 }
 
@@ -146,10 +146,10 @@ void Mover::note_health(TierIndex tier, const Status& status) noexcept {
     take_offline(tier, Status(Code::kUnavailable, "moving a block: its tier went offline"));
 }
 
-void Mover::fail(std::uint32_t n, Status status) noexcept {
+void Mover::fail(std::uint32_t n, Status status, bool slot_only) noexcept {
   ActiveMove& move = moves_[n];
   const TierIndex culprit = blamed(move);
-  note_health(culprit, status);
+  if (!slot_only) note_health(culprit, status);
   if (retry(n, status)) return;
   const bool device_error = status.code() == Code::kIo;
   const bool read_failed = culprit == move.at || status.code() == Code::kCorrupt;

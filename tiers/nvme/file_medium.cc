@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -11,18 +10,16 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <thread>
 #include <utility>
 
 #include "tiers/nvme/errors.h"
+#include "tiers/nvme/fd_io.h"
 #include "tiers/nvme/format.h"
 #include "tiers/nvme/zeros.h"
 
 namespace kelvin::nvme {
 namespace {
 
-constexpr auto kLockRetry = std::chrono::milliseconds(5);
 constexpr mode_t kOwnerOnly = 0600;  // blocks are tenants' data
 
 // Whether one aligned read works: some file systems take O_DIRECT at open and refuse the I/O.
@@ -31,26 +28,15 @@ bool direct_io_works(int fd) noexcept {
   return ::pread(fd, &page, sizeof page, 0) >= 0 || errno != EINVAL;
 }
 
-// Moves all bytes by `move(done)`, which is pread or pwrite; an end of the file is an error.
-template <class Move>
-Status move_all(std::size_t bytes, const char* context, Move move) noexcept {
-  for (std::size_t done = 0; done < bytes;) {
-    const ssize_t n = move(done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return io_status(errno, context);
-    if (n == 0) return {Code::kIo, context, 0};
-    done += static_cast<std::size_t>(n);
-  }
-  return {};
-}
-
 }  // namespace
 
-Result<std::unique_ptr<FileMedium>> FileMedium::open(const FileConfig& config, std::string* why) {
+Result<std::unique_ptr<FileMedium>> FileMedium::open(const MediumConfig& config, std::string* why) {
   std::unique_ptr<FileMedium> file(new FileMedium());
   file->info_.path = config.path;
   if (const Status s = file->open_path(config, why); !s.ok()) return s;
-  if (const Status s = file->lock(config, why); !s.ok()) return s;
+  auto lock = FileLock::take(file->fd_.get(), config, why);
+  if (!lock.ok()) return lock.status();
+  file->lock_ = std::move(lock).value();
   struct stat found {};
   if (::fstat(file->fd_.get(), &found) != 0) return refuse_io(errno, "fstat", config.path, why);
   file->info_.fd = file->fd_.get();
@@ -58,15 +44,17 @@ Result<std::unique_ptr<FileMedium>> FileMedium::open(const FileConfig& config, s
   return file;
 }
 
-FileMedium::~FileMedium() {
-  // By hand: a ring that still ends in the background, or a forked child, may hold the file open for a while.
-  if (locked_) ::flock(fd_.get(), LOCK_UN);
-}
-
-Status FileMedium::open_path(const FileConfig& config, std::string* why) {
+Status FileMedium::open_path(const MediumConfig& config, std::string* why) {
   if (config.path.empty()) {
     return refuse({Code::kInvalid, "opening an nvme tier"}, why,
                   "the path is empty: name a file on the drive");
+  }
+  if (config.poll) {
+    return refuse(
+        {Code::kUnsupported, "opening a block file"}, why,
+        fmt::format("{}: poll = true needs a raw device, and this is a file: name the device, or set "
+                    "poll = false",
+                    config.path));
   }
   const int flags = O_RDWR | O_CLOEXEC | (config.create ? O_CREAT : 0);
   fd_ = Fd(::open(config.path.c_str(), flags | O_DIRECT, kOwnerOnly));
@@ -98,26 +86,6 @@ Status FileMedium::open_path(const FileConfig& config, std::string* why) {
         {Code::kUnsupported, "opening a block file"}, why,
         fmt::format("{}: is not a regular file: name a file on the drive's file system", config.path));
   }
-  return {};
-}
-
-Status FileMedium::lock(const FileConfig& config, std::string* why) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(config.lock_wait_ms);
-  while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    if (error == EINTR) continue;
-    if (error != EWOULDBLOCK) return refuse_io(error, "flock", config.path, why);
-    if (std::chrono::steady_clock::now() >= deadline) {
-      Superblock page;
-      const bool ours =
-          ::pread(fd_.get(), &page, sizeof page, 0) == sizeof page && examine(page) == PageState::kGood;
-      return refuse({Code::kBusy, "locking a block file", error}, why,
-                    fmt::format("{}: is in use by another process or tier{}: end it or choose another path",
-                                config.path, ours ? fmt::format(" (process {})", page.owner) : ""));
-    }
-    std::this_thread::sleep_for(kLockRetry);
-  }
-  locked_ = true;
   return {};
 }
 
@@ -176,15 +144,11 @@ Status FileMedium::reserve(std::uint64_t bytes, bool prewrite, std::string* why)
 }
 
 Status FileMedium::read(std::uint64_t offset, std::span<std::byte> bytes) noexcept {
-  return move_all(bytes.size(), "reading a block file", [&](std::size_t done) {
-    return ::pread(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-  });
+  return read_fully(fd_.get(), offset, bytes, "reading a block file");
 }
 
 Status FileMedium::write(std::uint64_t offset, std::span<const std::byte> bytes) noexcept {
-  return move_all(bytes.size(), "writing a block file", [&](std::size_t done) {
-    return ::pwrite(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
-  });
+  return write_fully(fd_.get(), offset, bytes, "writing a block file");
 }
 
 Status FileMedium::flush() noexcept {

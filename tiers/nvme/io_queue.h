@@ -1,6 +1,6 @@
 // IoQueue: positioned reads and writes on one medium, many in flight, finished ones collected without
-// waiting. For a file one of two: io_uring where the kernel lets us, else a pool of threads in pread and
-// pwrite.
+// waiting. For a file or a block device one of two: io_uring where the kernel lets us, else a pool of threads
+// in pread and pwrite.
 //
 // Thread contract: one thread at a time calls submit, reap and cancel. With QueueConfig::single_issuer all
 // these calls come from one and the same thread, which need not be the one that opens or destroys the queue.
@@ -25,7 +25,7 @@
 namespace kelvin::nvme {
 
 struct IoRequest {
-  std::uint64_t tag = 0;  // returned in the IoResult
+  std::uint64_t tag = 0;  // returned in the IoResult; below 2^47
   bool write = false;
   std::uint64_t offset = 0;        // on the medium
   const iovec* vectors = nullptr;  // stay, with the memory they name, until the result is reaped
@@ -46,6 +46,9 @@ struct QueueConfig {
   std::uint32_t capacity = 32;          // requests in flight at once
   const EventFd* wake = nullptr;        // becomes readable once reap has something to do; outlives the queue
   bool single_issuer = true;            // see the thread contract
+  // The drive is asked instead of waiting for its interrupts: `wake` says nothing, and reap has to be called
+  // again and again while something is in flight. Only where MediumConfig::poll was taken.
+  bool poll = false;
 };
 
 class IoQueue {
@@ -65,7 +68,7 @@ class IoQueue {
   // Ends everything that was not started yet: it comes back from reap with -ECANCELED.
   virtual void cancel() noexcept = 0;
 
-  // "io_uring, deferred, fixed buffers", for tools and tests. Static.
+  // "io_uring, deferred, fixed buffers", for tools and tests. Valid as long as the queue.
   virtual const char* description() const noexcept = 0;
 
  protected:

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "checksum/crc32c.h"
+#include "tiers/nvme/block_device.h"
 #include "tiers/nvme/errors.h"
 
 namespace kelvin::nvme {
@@ -16,9 +17,14 @@ constexpr std::uint64_t kMaxRequests =
     1024;                                  // in flight; the rest of a deep queue of large blocks waits here
 constexpr std::uint32_t kPageWrites = 16;  // of the slot table at once
 
-std::uint32_t piece_bytes_for(std::uint64_t block_bytes, std::uint64_t request_bytes, const TierInfo& host,
-                              std::uint64_t grain) {
+std::uint32_t piece_bytes_for(std::uint64_t block_bytes, std::uint64_t request_bytes,
+                              const MediumInfo& medium, const TierInfo& host, std::uint64_t grain) {
   std::uint64_t bytes = std::min(block_bytes, request_bytes);
+  if (const std::uint64_t most = medium.max_request_bytes; most != 0 && bytes > most) {
+    // Pieces of one size, where the drive's limit would leave a small rest.
+    const std::uint64_t pieces = (block_bytes + most - 1) / most;
+    bytes = std::min(most, ((block_bytes + pieces - 1) / pieces + grain - 1) / grain * grain);
+  }
   // A piece may begin and end inside a segment, hence two vectors more than whole segments fit in.
   if (host.segments > 1) bytes = std::min(bytes, (kMaxVectors - 2) * host.segment_bytes);
   return static_cast<std::uint32_t>(std::max(bytes / grain * grain, grain));
@@ -44,7 +50,8 @@ Lane::Lane(Volume& volume, const Tier& host, const LaneConfig& config)
       block_bytes_(volume.geometry().block_bytes),
       segment_bytes_(host.info().segment_bytes),
       grain_(volume.medium().info().direct ? kPageBytes : 1),
-      piece_bytes_(piece_bytes_for(block_bytes_, config.request_bytes, host.info(), grain_)),
+      piece_bytes_(
+          piece_bytes_for(block_bytes_, config.request_bytes, volume.medium().info(), host.info(), grain_)),
       piece_count_(static_cast<std::uint32_t>(
           std::min(config.depth * ((block_bytes_ + piece_bytes_ - 1) / piece_bytes_), kMaxRequests))),
       piece_vectors_(static_cast<std::uint32_t>(vectors_for(piece_bytes_, host.info()))),
@@ -79,6 +86,7 @@ Status Lane::open(std::string* why) {
   config.capacity = piece_count_ + static_cast<std::uint32_t>(page_writes_.size());
   config.wake = config_.wake;
   config.single_issuer = config_.single_issuer;
+  config.poll = config_.poll;
   auto queue = volume_.medium().open_queue(config, why);
   if (!queue.ok()) return queue.status();
   queue_ = std::move(queue).value();
@@ -172,6 +180,9 @@ bool Lane::next_piece(std::uint32_t* piece) noexcept {
   while (!waiting_.empty() && !free_pieces_.empty()) {
     const std::uint32_t id = waiting_.front();
     Operation& operation = operations_[id];
+    if (config_.give_up && volume_.health().lost()) {
+      fail(operation, {Code::kUnavailable, "copying a block: its device is lost"});
+    }
     if (operation.status.ok()) {
       if (operation.issued == 0 && records()) volume_.table()->clear(operation.slot);
       *piece = free_pieces_.pop();
@@ -225,10 +236,10 @@ void Lane::advance(const IoResult& result) noexcept {
     // A short transfer that ends inside a page goes on at the page's start, as O_DIRECT asks.
     const std::uint64_t moved = static_cast<std::uint64_t>(result.result) / grain_ * grain_;
     piece.done += static_cast<std::uint32_t>(moved);
-    if (moved == 0) fail(operation, {Code::kIo, "the block file ends before the block", 0});
+    if (moved == 0) fail(operation, failure(0, "the block file ends before the block"));
   } else if (!retry) {
     fail(operation,
-         io_status(error, writes_ ? "writing a block to the drive" : "reading a block from the drive"));
+         failure(error, writes_ ? "writing a block to the drive" : "reading a block from the drive"));
   }
   if (piece.done < piece.bytes && operation.status.ok()) {
     again_.push(id);
@@ -248,6 +259,13 @@ void Lane::fail(Operation& operation, Status status) noexcept {
   if (operation.status.ok()) operation.status = status;
 }
 
+// `error`: 0 for an end before the last byte.
+Status Lane::failure(int error, const char* context) const noexcept {
+  const int device = volume_.medium().info().block_fd;
+  if ((error == 0 || error == ENOSPC) && device >= 0 && block_device_gone(device)) error = ENODEV;
+  return error == 0 ? Status(Code::kIo, context) : io_status(error, context);
+}
+
 // Goes on with the operation if none of its bytes are left to move.
 void Lane::bytes_done(std::uint32_t operation) noexcept {
   if (operations_[operation].waiting || operations_[operation].pieces > 0) return;
@@ -258,7 +276,10 @@ void Lane::bytes_done(std::uint32_t operation) noexcept {
   }
 }
 
-void Lane::finish(std::uint32_t operation) noexcept { finished_.push(operation); }
+void Lane::finish(std::uint32_t operation) noexcept {
+  volume_.health().ended(operations_[operation].slot, operations_[operation].status.code());
+  finished_.push(operation);
+}
 
 void Lane::sum_up(Operation& operation) noexcept {
   if (operation.summed) return;

@@ -41,6 +41,8 @@ struct LaneConfig {
   std::uint64_t request_bytes = 2 << 20;
   QueueKind queue = QueueKind::kAuto;
   bool single_issuer = true;
+  bool poll = false;              // see QueueConfig
+  bool give_up = false;           // once the volume is lost, copies fail without asking its device
   const EventFd* wake = nullptr;  // outlives the lane
 };
 
@@ -102,6 +104,7 @@ class Lane {
   void advance(const IoResult& result) noexcept;
   void end_piece(std::uint32_t piece) noexcept;
   void fail(Operation& operation, Status status) noexcept;
+  Status failure(int error, const char* context) const noexcept;
   void bytes_done(std::uint32_t operation) noexcept;
   void finish(std::uint32_t operation) noexcept;
   std::uint32_t checksum_of(const Copy& copy) const noexcept;

@@ -59,7 +59,7 @@ void Lane::page_written(std::uint32_t page_write, std::int32_t result) noexcept 
   } else if (error == 0 && !incomplete) {
     end_page_write(page_write, {});
   } else {
-    end_page_write(page_write, io_status(error == 0 ? EIO : error, "writing a block's record to the drive"));
+    end_page_write(page_write, failure(error, "writing a block's record to the drive"));
   }
 }
 

@@ -1,8 +1,9 @@
-// Medium: where the bytes of one device lie. A file or a block device (file_medium.h), an NVMe character
-// device, or a test's model of a drive that loses power.
+// Medium: where the bytes of one device lie. A file (file_medium.h), a block device (block_medium.h), an NVMe
+// character device (char_medium.h), or a test's model of a drive that loses power. open_medium.h tells which
+// of them a path is.
 //
 // Thread contract: `info` any thread; read, write and flush any thread, also at once. They are for opening,
-// closing and tools: blocks go through the queues.
+// closing and tools: blocks go through the queues. reserve: one thread, before anything is written.
 #pragma once
 
 #include <cstddef>
@@ -16,11 +17,25 @@
 
 namespace kelvin::nvme {
 
+enum class MediumKind : std::uint8_t { kFile, kBlockDevice, kCharacterDevice };
+
+// How a medium is opened.
+struct MediumConfig {
+  std::string path;
+  bool create = true;                 // make the file where there is nothing
+  bool require_direct = true;         // false: buffered I/O where a file system refuses O_DIRECT
+  std::uint32_t lock_wait_ms = 2000;  // a killed owner's lock outlives it until the kernel has ended its I/O
+  bool poll = false;                  // its queues will poll: refused where the device cannot
+};
+
 struct MediumInfo {
   std::string path;
-  std::uint64_t bytes = 0;  // from offset 0 on
-  bool direct = false;      // memory, offsets and lengths of I/O must be aligned to kPageBytes
-  int fd = -1;              // for Tier::address; negative: there is none
+  MediumKind kind = MediumKind::kFile;
+  std::uint64_t bytes = 0;              // from offset 0 on
+  bool direct = false;                  // memory, offsets and lengths of I/O must be aligned to kPageBytes
+  std::uint64_t max_request_bytes = 0;  // more is moved in part; 0: any length
+  int fd = -1;                          // for Tier::address; negative: there is none
+  int block_fd = -1;  // of a device: the block device itself, or the one beside it; negative: none
 };
 
 class Medium {
@@ -29,6 +44,11 @@ class Medium {
   virtual ~Medium() = default;
 
   virtual const MediumInfo& info() const noexcept = 0;
+
+  // Makes sure of room for so many bytes. A file gets exactly this length on the drive; with `prewrite` every
+  // byte of it is written once, so that no extent is unwritten: for a file that holds nothing yet. Of a
+  // device only the size is looked at. kFull: there is too little room; nothing has changed.
+  virtual Status reserve(std::uint64_t bytes, bool prewrite, std::string* why);
 
   // All of the bytes, or a Status: kIo, kUnavailable, kFull. Whole pages, in memory aligned to pages.
   virtual Status read(std::uint64_t offset, std::span<std::byte> bytes) noexcept = 0;

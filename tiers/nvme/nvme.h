@@ -1,5 +1,5 @@
-// The kind "nvme": blocks in one preallocated file on a local drive, and the links between it and host
-// memory.
+// The kind "nvme": blocks on local drives, in preallocated files or on the bare devices, and the links
+// between them and host memory.
 //
 // Thread contract: constants; see kelvin/plugin.h for when the factories are called.
 #pragma once

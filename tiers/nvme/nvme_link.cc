@@ -34,6 +34,16 @@ LinkInfo describe(const Tier& from, const Tier& to, const NvmeTier& drives) {
   return info;
 }
 
+// The device of these copies has failed, those of other slots have not.
+void confine(std::span<Completion> done) noexcept {
+  for (Completion& completion : done) {
+    const Code code = completion.status.code();
+    if (code != Code::kUnavailable && code != Code::kIo) continue;
+    completion.status = Status(Code::kIo, completion.status.context(), completion.status.native());
+    completion.slot_only = true;
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Link>> NvmeLink::connect(const LinkContext& context, std::string* why) {
@@ -61,7 +71,7 @@ NvmeLink::NvmeLink(const Tier& from, const Tier& to, const NvmeTier& drives)
 
 Status NvmeLink::open(bool single_issuer, std::string* why) {
   if (wake_.fd() < 0) return no_event_fd(why);
-  info_.wake_fd = wake_.fd();
+  if (!drives_.links().poll) info_.wake_fd = wake_.fd();
   LaneConfig config;
   config.writes = writes_;
   config.operations = info_.depth;  // all of them may be for one volume
@@ -69,6 +79,8 @@ Status NvmeLink::open(bool single_issuer, std::string* why) {
   config.request_bytes = drives_.links().request_bytes;
   config.queue = drives_.links().queue;
   config.single_issuer = single_issuer;
+  config.poll = drives_.links().poll;
+  config.give_up = drives_.volume_count() > 1;
   config.wake = &wake_;
   for (std::size_t i = 0; i < drives_.volume_count(); ++i) {
     lanes_.push_back(std::make_unique<Lane>(drives_.volume(i), host_, config));
@@ -84,6 +96,7 @@ std::size_t NvmeLink::submit(std::span<const Copy> copies) noexcept {
     if (!lanes_[at.volume]->submit(copies[taken], at.slot)) break;
   }
   for (const auto& lane : lanes_) lane->pump();
+  wake_for_reports();  // of a lost volume, which no queue announces
   return taken;
 }
 
@@ -96,7 +109,10 @@ std::size_t NvmeLink::poll(std::span<Completion> done) noexcept {
   std::size_t reported = 0;
   first_ = (first_ + 1) % lanes_.size();
   for (std::size_t i = 0; i < lanes_.size(); ++i) {
-    reported += lanes_[(first_ + i) % lanes_.size()]->report(done.subspan(reported));
+    const std::size_t lane = (first_ + i) % lanes_.size();
+    const std::size_t n = lanes_[lane]->report(done.subspan(reported));
+    if (drives_.isolates(lane)) confine(done.subspan(reported, n));
+    reported += n;
   }
   wake_for_reports();
   return reported;

@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "tiers/nvme/errors.h"
-#include "tiers/nvme/file_medium.h"
 #include "tiers/nvme/nvme.h"
+#include "tiers/nvme/stripe.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -19,10 +19,12 @@ namespace {
 constexpr std::array kOptions = {
     OptionSpec{
         .name = "path",
-        .type = OptionType::kText,
+        .type = OptionType::kTextList,
         .fallback = "",
         .reason =
-            "the file that holds the blocks; made if absent, reused if it is Kelvin's, refused otherwise"},
+            "where the blocks are: a file (made if absent), a block device, or an NVMe character device "
+            "(`/dev/ng0n1`: commands past the kernel's block layer); several share the blocks evenly. What "
+            "is not blank and not Kelvin's is refused"},
     OptionSpec{.name = "direct",
                .type = OptionType::kChoice,
                .fallback = "on",
@@ -50,6 +52,12 @@ constexpr std::array kOptions = {
                    "drives are as fast as they get, and fewer requests cost less CPU",
                .min = kPageBytes,
                .max = 256.0 * (1 << 20)},
+    OptionSpec{.name = "poll",
+               .type = OptionType::kBoolean,
+               .fallback = "false",
+               .reason =
+                   "ask the drive again and again instead of waiting for its interrupts, which keeps a core "
+                   "busy while anything is in flight; devices with poll queues only"},
     OptionSpec{.name = "persist",
                .type = OptionType::kBoolean,
                .fallback = "true",
@@ -67,7 +75,9 @@ QueueKind queue_kind(const std::string& io) {
   return io == "threads" ? QueueKind::kThreads : QueueKind::kAuto;
 }
 
-Result<Geometry> geometry_of(const TierContext& context, bool scratch, std::string* why) {
+// Of each of `members` devices.
+Result<Geometry> geometry_of(const TierContext& context, std::size_t members, bool scratch,
+                             std::string* why) {
   const Status invalid(Code::kInvalid, "opening an nvme tier");
   const std::uint64_t block_bytes = context.space.block_bytes;
   if (block_bytes == 0 || block_bytes % kPageBytes != 0) {
@@ -75,25 +85,13 @@ Result<Geometry> geometry_of(const TierContext& context, bool scratch, std::stri
                   fmt::format("block_bytes = {} cannot lie on a drive: choose a multiple of {}", block_bytes,
                               kPageBytes));
   }
-  const Geometry geometry = Geometry::fit(context.tier.capacity_bytes, block_bytes, scratch);
+  const Geometry geometry = Geometry::fit(context.tier.capacity_bytes / members, block_bytes, scratch);
   if (geometry.slots != 0) return geometry;
-  return refuse(
-      invalid, why,
-      fmt::format("tier '{}': capacity {} holds no block: the file needs {} of its own and {} a block",
-                  context.tier.name, size_text(context.tier.capacity_bytes), size_text(kDataAlignment),
-                  size_text(block_bytes)));
-}
-
-Result<std::unique_ptr<Volume>> open_volume(const FileConfig& file, const VolumeConfig& config, bool prewrite,
-                                            std::string* why) {
-  auto medium = FileMedium::open(file, why);
-  if (!medium.ok()) return medium.status();
-  const auto content = examine(**medium, config, why);
-  if (!content.ok()) return content.status();
-  const bool fresh = *content == Content::kNothing;
-  const Status s = (*medium)->reserve(config.geometry.bytes(), fresh && prewrite, why);
-  if (!s.ok()) return s;
-  return Volume::open(std::move(medium).value(), config, *content, why);
+  return refuse(invalid, why,
+                fmt::format("tier '{}': capacity {} holds no block: {} needs {} of its own and {} a block",
+                            context.tier.name, size_text(context.tier.capacity_bytes),
+                            members == 1 ? "the file" : fmt::format("each of {} devices", members),
+                            size_text(kDataAlignment), size_text(block_bytes)));
 }
 
 }  // namespace
@@ -115,11 +113,12 @@ NvmeTier::NvmeTier(std::string name, std::vector<std::unique_ptr<Volume>> volume
 Result<std::unique_ptr<Tier>> NvmeTier::open(const TierContext& context, const Options& options,
                                              std::string* why) try {
   const SpaceConfig& space = context.space;
-  const auto geometry = geometry_of(context, !options.boolean("persist"), why);
+  const std::vector<std::string> paths = options.text_list("path");
+  const auto geometry = geometry_of(context, paths.size(), !options.boolean("persist"), why);
   if (!geometry.ok()) return geometry.status();
-  FileConfig file;
-  file.path = options.text("path");
-  file.require_direct = options.text("direct") == "on";
+  MediumConfig medium;
+  medium.require_direct = options.text("direct") == "on";
+  medium.poll = options.boolean("poll");
   VolumeConfig config;
   config.layout = make_layout(space.model, space.block_bytes, space.block_tokens);
   config.model = space.model;
@@ -130,17 +129,24 @@ Result<std::unique_ptr<Tier>> NvmeTier::open(const TierContext& context, const O
   links.queue = queue_kind(options.text("io"));
   links.depth = static_cast<std::uint32_t>(options.integer("queue_depth"));
   links.request_bytes = options.bytes("io_bytes") / kPageBytes * kPageBytes;
+  links.poll = medium.poll;
 
-  auto volume = open_volume(file, config, options.boolean("prewrite"), why);
-  if (!volume.ok()) return volume.status();
-  std::vector<std::unique_ptr<Volume>> volumes;
-  volumes.push_back(std::move(volume).value());
-  return std::unique_ptr<Tier>(std::make_unique<NvmeTier>(context.tier.name, std::move(volumes), links));
+  auto volumes = open_stripe(paths, medium, config, options.boolean("prewrite"), why);
+  if (!volumes.ok()) return volumes.status();
+  return std::unique_ptr<Tier>(
+      std::make_unique<NvmeTier>(context.tier.name, std::move(volumes).value(), links));
 } catch (const std::bad_alloc&) {
   return refuse({Code::kFull, "opening an nvme tier"}, why, "not enough memory");
 }
 
 const NvmeTier* NvmeTier::of(const Tier& tier) noexcept { return dynamic_cast<const NvmeTier*>(&tier); }
+
+bool NvmeTier::isolates(std::size_t volume) const noexcept {
+  for (std::size_t i = 0; i < volumes_.size(); ++i) {
+    if (i != volume && !volumes_[i]->health().lost()) return true;
+  }
+  return false;
+}
 
 Address NvmeTier::address(Slot slot, [[maybe_unused]] std::uint32_t segment) const noexcept {
   assert(slot.value < info_.slots && segment == 0);

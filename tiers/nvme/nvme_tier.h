@@ -20,11 +20,12 @@ struct LinkSettings {
   QueueKind queue = QueueKind::kAuto;
   std::uint32_t depth = 32;               // blocks in flight, each direction
   std::uint64_t request_bytes = 2 << 20;  // the most one request to the drive moves
+  bool poll = false;                      // ask the drives instead of waiting for their interrupts
 };
 
 class NvmeTier final : public Tier, private Ledger {
  public:
-  // See FileMedium::open and volume.h for the failures.
+  // See stripe.h for the failures.
   static Result<std::unique_ptr<Tier>> open(const TierContext& context, const Options& options,
                                             std::string* why);
 
@@ -51,6 +52,8 @@ class NvmeTier final : public Tier, private Ledger {
   }
   std::size_t volume_count() const noexcept { return volumes_.size(); }
   Volume& volume(std::size_t i) const noexcept { return *volumes_[i]; }
+  // Whether a failure of this volume is its own alone: there are others, and not all of them are lost.
+  bool isolates(std::size_t volume) const noexcept;
 
  private:
   std::size_t recall(std::uint32_t& first, std::span<Remembered> out) const noexcept override;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <string.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <span>
@@ -13,8 +14,9 @@
 #include "base/huge_array.h"
 #include "checksum/crc32c.h"
 #include "tiers/nvme/errors.h"
-#include "tiers/nvme/file_medium.h"
 #include "tiers/nvme/nvme.h"
+#include "tiers/nvme/open_medium.h"
+#include "tiers/nvme/signature.h"
 #include "tiers/nvme/volume.h"
 
 namespace kelvin::nvme {
@@ -22,22 +24,21 @@ namespace {
 
 constexpr std::uint32_t kBlocksBetweenReports = 64;
 
-Result<std::unique_ptr<FileMedium>> open_existing(const std::string& path, std::string* why) {
-  return FileMedium::open({.path = path, .create = false, .require_direct = false, .lock_wait_ms = 0}, why);
+MediumConfig existing(const std::string& path) {
+  return {.path = path, .create = false, .require_direct = false, .lock_wait_ms = 0};
 }
 
 Status format(const std::string& path, std::string* why) {
-  auto medium = open_existing(path, why);
+  std::string given_up;
+  auto medium = open_medium_to_format(existing(path), &given_up, why);
   if (!medium.ok()) return medium.status();
-  auto zeros = HugeArray<std::byte>::make(kDataAlignment);
-  if (!zeros.ok()) return zeros.status();
-  // As much as decides what a medium is. A file of odd length is cut, for ours consist of whole pages.
-  const std::uint64_t bytes = std::min((*medium)->info().bytes, kDataAlignment) / kPageBytes * kPageBytes;
-  if (const Status s = (*medium)->reserve(bytes, false, why); !s.ok()) return s;
-  Status status = (*medium)->write(0, {zeros->data(), bytes});
-  if (status.ok()) status = (*medium)->flush();
-  if (!status.ok()) *why = fmt::format("{}: cannot be overwritten: {}", path, status.message());
-  return status;
+  const MediumInfo& info = (*medium)->info();
+  if (info.kind == MediumKind::kFile) {
+    // As much as decides what a medium is. A file of odd length is cut, for ours consist of whole pages.
+    const std::uint64_t bytes = std::min(info.bytes, kDataAlignment) / kPageBytes * kPageBytes;
+    if (const Status s = (*medium)->reserve(bytes, false, why); !s.ok()) return s;
+  }
+  return erase_signatures(**medium, why);
 }
 
 void describe(const Volume& volume, VolumeReport* report) {
@@ -62,7 +63,7 @@ void describe(const Volume& volume, VolumeReport* report) {
 
 Result<std::unique_ptr<Volume>> open_described(const std::string& path, VolumeReport* report,
                                                std::string* why) {
-  auto medium = open_existing(path, why);
+  auto medium = open_medium(existing(path), why);
   if (!medium.ok()) return medium.status();
   auto volume = Volume::inspect(std::move(medium).value(), why);
   if (volume.ok()) describe(**volume, report);

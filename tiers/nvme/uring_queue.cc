@@ -1,4 +1,5 @@
-// IoQueue by io_uring: a registered file and buffers, completions run when we ask for them.
+// IoQueue by io_uring: a registered file and buffers, completions run when we ask for them. For a file or a
+// block device its entries are reads and writes, for an NVMe namespace the drive's own commands.
 //
 // Thread contract: IoQueue's.
 // Invariants:
@@ -14,14 +15,17 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "tiers/nvme/buffer_map.h"
+#include "tiers/nvme/char_medium.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/event_fd.h"
 #include "tiers/nvme/fifo.h"
 #include "tiers/nvme/io_queue.h"
+#include "tiers/nvme/nvme_command.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -37,8 +41,12 @@ constexpr int kEndingMs = 30'000;             // more than any drive's own time 
 
 class UringQueue final : public IoQueue {
  public:
-  UringQueue(int fd, const QueueConfig& config)
+  // `commands`: null where `fd` is no NVMe character device; copied.
+  UringQueue(int fd, const NvmeNamespace* commands, const QueueConfig& config)
       : fd_(fd),
+        has_commands_(commands != nullptr),
+        commands_(commands != nullptr ? *commands : NvmeNamespace{}),
+        poll_(config.poll),
         wake_(*config.wake),
         capacity_(config.capacity),
         buffers_(config.memory, config.unit_bytes),
@@ -63,6 +71,8 @@ class UringQueue final : public IoQueue {
     const std::span<const iovec> pieces = buffers_.pieces();
     fixed_ = !pieces.empty() &&
              io_uring_register_buffers(&ring_, pieces.data(), static_cast<unsigned>(pieces.size())) == 0;
+    description_ = std::string("io_uring") + (has_commands_ ? ", commands" : "") + (poll_ ? ", polled" : "") +
+                   (deferred_ ? ", deferred" : "") + (fixed_ ? ", fixed buffers" : "");
     return {};
   }
 
@@ -89,13 +99,14 @@ class UringQueue final : public IoQueue {
     if (in_kernel_ == 0) return n;
 
     constexpr unsigned kPending = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
-    if ((__atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE) & kPending) != 0) io_uring_get_events(&ring_);
+    const bool pending = (__atomic_load_n(ring_.sq.kflags, __ATOMIC_ACQUIRE) & kPending) != 0;
+    if (pending || poll_) io_uring_get_events(&ring_);
     std::array<io_uring_cqe*, 64> entries{};
     while (n < results.size()) {
       const auto want = static_cast<unsigned>(std::min(entries.size(), results.size() - n));
       const unsigned got = io_uring_peek_batch_cqe(&ring_, entries.data(), want);
       if (got == 0) break;
-      for (unsigned i = 0; i < got; ++i) results[n++] = {entries[i]->user_data, entries[i]->res};
+      for (unsigned i = 0; i < got; ++i) results[n++] = result_of(*entries[i]);
       io_uring_cq_advance(&ring_, got);
       in_kernel_ -= got;
     }
@@ -109,10 +120,7 @@ class UringQueue final : public IoQueue {
     wake_.signal();
   }
 
-  const char* description() const noexcept override {
-    if (deferred_) return fixed_ ? "io_uring, deferred, fixed buffers" : "io_uring, deferred";
-    return fixed_ ? "io_uring, fixed buffers" : "io_uring";
-  }
+  const char* description() const noexcept override { return description_.c_str(); }
 
  private:
   static Status refused(int error, const char* what, std::string* why) {
@@ -126,10 +134,12 @@ class UringQueue final : public IoQueue {
     // COOP_TASKRUN leaves completions to the submitting thread's next entry into the kernel, which may be far
     // off where another thread polls: it too needs a single issuer.
     const std::array<unsigned, 3> wishes = {kDeferred, kCooperative, 0};
+    const unsigned always =
+        (has_commands_ ? IORING_SETUP_SQE128 | IORING_SETUP_CQE32 : 0U) | (poll_ ? IORING_SETUP_IOPOLL : 0U);
     int error = EINVAL;
     for (std::size_t i = single_issuer ? 0 : 2; i < wishes.size() && error == EINVAL; ++i) {
       io_uring_params params{};
-      params.flags = wishes[i];
+      params.flags = wishes[i] | always;
       error = -io_uring_queue_init_params(capacity_, &ring_, &params);
       deferred_ = wishes[i] == kDeferred;
     }
@@ -154,6 +164,7 @@ class UringQueue final : public IoQueue {
     const iovec& first = *request.vectors;
     const auto bytes = static_cast<unsigned>(first.iov_len);
     const int buffer = fixed_ && request.vector_count == 1 ? buffers_.find(first) : -1;
+    if (has_commands_) return prepare_command(commands_, kFile, request, buffer, entry);
     if (buffer >= 0 && request.write) {
       io_uring_prep_write_fixed(entry, kFile, first.iov_base, bytes, request.offset, buffer);
     } else if (buffer >= 0) {
@@ -165,6 +176,16 @@ class UringQueue final : public IoQueue {
     }
     io_uring_sqe_set_data64(entry, request.tag);
     io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
+  }
+
+  IoResult result_of(const io_uring_cqe& entry) noexcept {
+    if (!has_commands_) return {entry.user_data, entry.res};
+    if (entry.res == -EINVAL && used_registered(entry.user_data)) {
+      // Some kernels know no commands with registered buffers; 6.1 refuses them for large registered ranges.
+      fixed_ = false;
+      return command_result(commands_, entry.user_data, -EAGAIN);
+    }
+    return command_result(commands_, entry.user_data, entry.res);
   }
 
   // Hands over what lies in the ring.
@@ -219,15 +240,19 @@ class UringQueue final : public IoQueue {
 
   // Constant after open.
   const int fd_;
+  const bool has_commands_;
+  const NvmeNamespace commands_;  // if has_commands_
+  const bool poll_;
   const EventFd& wake_;
   const std::uint32_t capacity_;
   const BufferMap buffers_;
   int ended_fd_ = -1;  // hangs up once the kernel has let go of the ring
   bool open_ = false;
-  bool fixed_ = false;
   bool deferred_ = false;
+  std::string description_;
 
   // The issuer's.
+  bool fixed_ = false;
   io_uring ring_{};
   bool enabled_ = false;
   Fifo<std::uint64_t> unsent_;
@@ -239,8 +264,18 @@ class UringQueue final : public IoQueue {
 }  // namespace
 
 Result<std::unique_ptr<IoQueue>> open_uring_queue(int fd, const QueueConfig& config, std::string* why) {
-  auto queue = std::make_unique<UringQueue>(fd, config);
+  auto queue = std::make_unique<UringQueue>(fd, nullptr, config);
   if (const Status s = queue->open(config.single_issuer, why); !s.ok()) return s;
+  return Result<std::unique_ptr<IoQueue>>(std::move(queue));
+}
+
+Result<std::unique_ptr<IoQueue>> open_command_queue(const NvmeNamespace& on, const QueueConfig& config,
+                                                    std::string* why) {
+  auto queue = std::make_unique<UringQueue>(on.fd, &on, config);
+  if (const Status s = queue->open(config.single_issuer, why); !s.ok()) {
+    *why += ", or use the block device instead of the character device";
+    return s;
+  }
   return Result<std::unique_ptr<IoQueue>>(std::move(queue));
 }
 

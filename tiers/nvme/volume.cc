@@ -20,15 +20,6 @@ namespace {
 constexpr const char* kOpening = "opening a block volume";
 constexpr std::size_t kPagesAtOnce = 256;
 
-Uuid random_uuid() {
-  std::random_device random;
-  Uuid uuid;
-  for (std::uint8_t& byte : uuid) byte = static_cast<std::uint8_t>(random());
-  uuid[6] = static_cast<std::uint8_t>((uuid[6] & 0x0F) | 0x40);  // version 4, of RFC 4122
-  uuid[8] = static_cast<std::uint8_t>((uuid[8] & 0x3F) | 0x80);
-  return uuid;
-}
-
 Status io_refused(const Status& status, const Medium& medium, const char* what, std::string* why) {
   return refuse(status, why, fmt::format("{}: {} failed: {}", medium.info().path, what, status.message()));
 }
@@ -58,6 +49,15 @@ std::string text_of(const Superblock& page) {
 }
 
 }  // namespace
+
+Uuid random_uuid() {
+  std::random_device random;
+  Uuid uuid;
+  for (std::uint8_t& byte : uuid) byte = static_cast<std::uint8_t>(random());
+  uuid[6] = static_cast<std::uint8_t>((uuid[6] & 0x0F) | 0x40);  // version 4, of RFC 4122
+  uuid[8] = static_cast<std::uint8_t>((uuid[8] & 0x3F) | 0x80);
+  return uuid;
+}
 
 Status read_superblock(Medium& medium, Superblock* best, std::string* why) {
   const std::string& path = medium.info().path;

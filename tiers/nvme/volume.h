@@ -15,6 +15,7 @@
 #include "tiers/nvme/format.h"
 #include "tiers/nvme/medium.h"
 #include "tiers/nvme/slot_table.h"
+#include "tiers/nvme/volume_health.h"
 
 namespace kelvin::nvme {
 
@@ -27,6 +28,9 @@ struct VolumeConfig {
   std::uint32_t member = 0;
   std::uint32_t members = 1;
 };
+
+// Another one every time: of a format, or of a set that is made.
+Uuid random_uuid();
 
 // What a medium holds, as far as a tier of this config is concerned.
 enum class Content : std::uint8_t { kNothing, kBlocks };
@@ -58,6 +62,7 @@ class Volume {
   const Geometry& geometry() const noexcept { return geometry_; }
   SlotTable* table() const noexcept { return table_.get(); }         // null: a scratch medium
   const SlotTable::Found& found() const noexcept { return found_; }  // when it was opened
+  VolumeHealth& health() noexcept { return health_; }
 
   // Writes all dirty pages that nobody else is writing. The first failure ends it.
   Status write_table() noexcept;
@@ -76,6 +81,7 @@ class Volume {
   std::unique_ptr<SlotTable> table_;
   SlotTable::Found found_;
   bool in_use_ = false;  // opened for blocks, and not closed yet
+  VolumeHealth health_;
 };
 
 }  // namespace kelvin::nvme
