@@ -22,9 +22,9 @@ constexpr std::uint64_t up(std::uint64_t value, std::uint64_t unit) noexcept {
 
 Geometry Geometry::fit(std::uint64_t capacity_bytes, std::uint64_t block_bytes, bool scratch) noexcept {
   Geometry geometry{block_bytes, 0, scratch};
-  const auto fits = [&](std::uint64_t slots) {
-    return slots <= kMostSlots &&
-           Geometry{block_bytes, static_cast<std::uint32_t>(slots), scratch}.bytes() <= capacity_bytes;
+  const auto fits = [&](std::uint64_t count) {
+    return count <= kMostSlots &&
+           Geometry{block_bytes, static_cast<std::uint32_t>(count), scratch}.bytes() <= capacity_bytes;
   };
   // Too few: the table counts as if it took up to one alignment more than it does.
   const std::uint64_t apart = kTableOffset + 2 * kDataAlignment;

@@ -48,7 +48,6 @@ class SlotTable {
   void put(std::uint32_t slot, const Copy& copy, std::uint32_t checksum) noexcept;
 
   static std::uint32_t page_of(std::uint32_t slot) noexcept { return slot / kRecordsPerPage; }
-  std::uint32_t page_count() const noexcept { return static_cast<std::uint32_t>(states_.size()); }
   // Copies a page out for writing. False: somebody is writing it just now.
   bool begin_page(std::uint32_t page, std::span<std::byte, kPageBytes> out) noexcept;
   void end_page(std::uint32_t page, bool written) noexcept;
