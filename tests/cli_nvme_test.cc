@@ -43,7 +43,7 @@ path = ")" + blocks_ + "\"\n[policy]\nname = \"lru\"\n");
   void spoil_blocks(int count) {
     std::fstream file(blocks_, std::ios::in | std::ios::out | std::ios::binary);
     for (int i = 0; i < count; ++i) {
-      const auto at = static_cast<std::streamoff>((2 << 20) + i * (16 << 10) + 5);
+      const auto at = std::streamoff{2 << 20} + std::streamoff{i} * (16 << 10) + 5;
       file.seekg(at);
       const int was = file.get();
       file.seekp(at);

@@ -113,12 +113,12 @@ class Lane {
   bool records() const noexcept { return writes_ && volume_.table() != nullptr; }
 
   // lane_records.cc: what is known of them
-  void record(std::uint32_t operation) noexcept;
+  void record(std::uint32_t id) noexcept;
   bool next_page(std::uint32_t* page_write) noexcept;
   IoRequest request_for_page(std::uint32_t page_write) noexcept;
   void page_written(std::uint32_t page_write, std::int32_t result) noexcept;
   void end_page_write(std::uint32_t page_write, const Status& status) noexcept;
-  void unrecord(std::uint32_t operation, Status status) noexcept;
+  void unrecord(std::uint32_t id, Status status) noexcept;
 
   // Constant after open.
   Volume& volume_;

@@ -2,10 +2,10 @@
 #include "kelvin/upkeep.h"
 
 #include <fmt/format.h>
-#include <string.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <thread>

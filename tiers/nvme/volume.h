@@ -38,7 +38,7 @@ enum class Content : std::uint8_t { kNothing, kBlocks };
 // The newest good superblock of a medium, for tools as well. kNotFound: it is blank. Else, where there is
 // none: kInvalid (somebody else's, or another version's), kCorrupt (both copies damaged), or the drive's
 // error.
-Status read_superblock(Medium& medium, Superblock* page, std::string* why);
+Status read_superblock(Medium& medium, Superblock* best, std::string* why);
 
 // kInvalid: what lies there is not for this config; `why` says what to do.
 Result<Content> examine(Medium& medium, const VolumeConfig& config, std::string* why);
