@@ -151,8 +151,9 @@ class RamDrive final : public Medium {
     for (std::uint32_t v = 0; v < request.vector_count; ++v) bytes += request.vectors[v].iov_len;
     const std::int32_t answer = asked(request.write, request.offset, bytes);
     if (answer < 0) return answer;
-    std::uint64_t left =
-        answer > 0 ? std::min<std::uint64_t>(bytes, static_cast<std::uint64_t>(answer)) : bytes;
+    // A drive moves whole sectors, also where it ends short.
+    const std::uint64_t most = static_cast<std::uint64_t>(answer) / DriveImage::kSector * DriveImage::kSector;
+    std::uint64_t left = answer > 0 ? std::min(bytes, most) : bytes;
     const auto done = static_cast<std::int32_t>(left);
     std::uint64_t offset = request.offset;
     for (std::uint32_t v = 0; v < request.vector_count && left > 0; ++v) {
