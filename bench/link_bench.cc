@@ -10,11 +10,9 @@
 // THREADS: mover.threads. Counters: bytes_per_second and, of this process or fio's, CPU time a GB.
 // Scratch files: two of 512 MiB in --dir, removed at the end.
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <random>
 #include <span>
@@ -24,6 +22,7 @@
 #include "bench/bare_copy.h"
 #include "bench/fio.h"
 #include "bench/report.h"
+#include "bench/scratch_file.h"
 #include "kelvin/kelvin.h"
 
 namespace kelvin::bench {
@@ -258,26 +257,6 @@ void compare_cpu(Run& run, const std::string& what, const std::string& ours, dou
                .unit = "ms a GB"});
 }
 
-// The memory of a file is given back with it, whatever happens.
-class ScratchFile {
- public:
-  ScratchFile(const std::string& dir, std::uint32_t number)
-      : path_((std::filesystem::path(dir) /
-               ("kelvin_link_bench." + std::to_string(::getpid()) + "." + std::to_string(number)))
-                  .string()) {}
-  ~ScratchFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 // What has to live as long as the benchmarks. The spaces end before their files.
 struct Fixtures {
   std::vector<std::unique_ptr<ScratchFile>> files;
@@ -326,7 +305,8 @@ void add_nvme(Run& run, Fixtures& fixtures, std::uint32_t blocks) {
     benchmark::AddCustomContext("fio", fio);
   }
   for (const std::uint32_t depth : {8u, 32u}) {
-    const ScratchFile& file = *fixtures.files.emplace_back(std::make_unique<ScratchFile>(run.dir(), depth));
+    const ScratchFile& file = *fixtures.files.emplace_back(
+        std::make_unique<ScratchFile>(run.dir(), "kelvin_link_bench." + std::to_string(depth)));
     TierConfig far;
     far.name = "far";
     far.kind = "nvme";

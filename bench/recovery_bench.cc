@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <new>
 #include <span>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "bench/report.h"
+#include "bench/scratch_file.h"
 #include "kelvin/kelvin.h"
 
 namespace kelvin::bench {
@@ -33,22 +33,6 @@ constexpr TierIndex kDrive{1};
 constexpr std::uint64_t kTableOffset = (1 << 20) + 4096;  // docs/formats.md
 constexpr std::uint64_t kOwnBytes = 2 << 20;              // superblocks, and the table's last alignment
 constexpr std::size_t kReadBytes = 1 << 20;
-
-class ScratchFile {
- public:
-  ScratchFile(const std::string& dir, const std::string& name)
-      : path_((std::filesystem::path(dir) / (name + "." + std::to_string(::getpid()))).string()) {}
-  ~ScratchFile() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  ScratchFile(const ScratchFile&) = delete;
-  ScratchFile& operator=(const ScratchFile&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 Config config_of(const std::string& path, std::size_t slots, const std::string& policy, bool persist) {
   Config config;
