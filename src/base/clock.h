@@ -12,4 +12,9 @@ inline std::uint64_t monotonic_ns() noexcept {
                                         .count());
 }
 
+// The end of a caller's wait that begins now; a negative timeout is none.
+inline std::uint64_t deadline_after(std::chrono::nanoseconds timeout) noexcept {
+  return monotonic_ns() + static_cast<std::uint64_t>(timeout.count() > 0 ? timeout.count() : 0);
+}
+
 }  // namespace kelvin

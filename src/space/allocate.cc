@@ -123,8 +123,7 @@ std::size_t Core::admit(Hold& hold, std::uint32_t n, const AllocateOptions& opti
 
 Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
   const auto missing_at_first = static_cast<std::uint32_t>(n - hold.entries.size());
-  const std::uint64_t deadline =
-      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, options.timeout.count()));
+  const std::uint64_t deadline = deadline_after(options.timeout);
   const TenantIndex tenant = tenant_index(options.hints.tenant);
   planner_->demand(hold.tier, missing_at_first, tenant);
   Status status;

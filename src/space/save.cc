@@ -50,8 +50,7 @@ std::vector<Unsaved> unsaved_blocks(Residency& residency, std::uint32_t persiste
 }  // namespace
 
 Status Core::save(std::chrono::nanoseconds timeout) noexcept try {
-  const std::uint64_t deadline =
-      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
+  const std::uint64_t deadline = deadline_after(timeout);
   const std::uint32_t persistent = persistent_tiers(*topology_) & residency_->online_mask();
   if (persistent == 0) return Status(Code::kUnsupported, "save: no tier that is online outlives the process");
   const TierIndex to(static_cast<std::uint8_t>(std::countr_zero(persistent)));

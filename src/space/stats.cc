@@ -76,8 +76,7 @@ std::uint64_t Core::due_ns() const noexcept {
 }
 
 Status Core::settle(std::chrono::nanoseconds timeout) noexcept {
-  const std::uint64_t deadline =
-      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
+  const std::uint64_t deadline = deadline_after(timeout);
   for (;;) {
     const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
     std::size_t done = planner_->sweep() + planner_->plan({});
@@ -91,8 +90,7 @@ Status Core::settle(std::chrono::nanoseconds timeout) noexcept {
 }
 
 Status Core::wait(Hold& hold, std::chrono::nanoseconds timeout) noexcept {
-  const std::uint64_t deadline =
-      monotonic_ns() + static_cast<std::uint64_t>(std::max<std::int64_t>(0, timeout.count()));
+  const std::uint64_t deadline = deadline_after(timeout);
   while (hold.state.load(std::memory_order_acquire) == Hold::kLoading) {
     const bool drives = driver_ == nullptr && !closed();
     if (drives && mover_->round() != 0 && hold.state.load(std::memory_order_acquire) != Hold::kLoading) break;
