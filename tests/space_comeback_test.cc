@@ -151,15 +151,7 @@ TEST_P(SpaceComeback, OnTrialADeviceThatStillHangsGetsHoldOfOneCopyOnly) {
   Config config = two_tiers(16, 16, GetParam());
   config.tiers[0].free_ahead = 0.5;
   open_hanging(config);
-  const auto lost = chain_of(50, 2);
-  put(lost, {kFar});
-  hang("far>dram");
-  auto ticket = space->acquire(lost, kNear);
-  ASSERT_TRUE(in_flight(2));
-  time.pass(kDeadline);
-  ASSERT_TRUE(done(*ticket));
-  ASSERT_TRUE(recovers());
-  ASSERT_TRUE(settled());
+  lose_far();
   hang("dram>far");
   ASSERT_TRUE(space->bring_back(kFar).ok());
   const auto chain = chain_of(1, 16);
