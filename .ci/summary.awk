@@ -1,5 +1,6 @@
 # Reads what ctest printed and then each GoogleTest result (XML); prints every skipped case with its reason,
-# every failed one, and last one plain line: "N passed, N failed, N skipped". Exits with 1 if any failed.
+# every failed one with its first failure, and last one plain line: "N passed, N failed, N skipped". Exits with 1
+# if any failed.
 #
 # A case is a GoogleTest case, or a whole ctest entry that is no GoogleTest binary. An entry that failed though
 # all its recorded cases passed (it crashed, or ran out of time) counts as one more failed case.
@@ -26,7 +27,7 @@ function end_case() {
   if (failing) {
     failed++
     failed_in[binary]++
-    failures[++failure_count] = current
+    failures[++failure_count] = current ": " fail_reason
   } else if (skip_reason != "") {
     skipped++
     skips[++skip_count] = current ": " skip_reason
@@ -65,7 +66,7 @@ file_number > 1 && /^ *<testcase / {
   if (attribute($0, "result") == "skipped") skip_reason = "no reason given"
 }
 file_number > 1 && /^ *<skipped message=/ { skip_reason = attribute($0, "message") }
-file_number > 1 && /^ *<failure message=/ { failing = 1 }
+file_number > 1 && /^ *<failure message=/ && !failing++ { fail_reason = attribute($0, "message") }
 file_number > 1 && /^ *<\/testsuite>/ { end_case() }
 
 END {

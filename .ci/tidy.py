@@ -2,7 +2,8 @@
 """Runs clang-tidy over every file of compile_commands.json, some at a time, and remembers the clean ones.
 
 What is remembered is a hash of all that the result depends on: the tool, its configuration, the command, and
-every file of the project that the translation unit reads. Files given as arguments limit the run to those.
+every file of the project that the translation unit reads. Files given as arguments limit the run to those;
+--seconds S to those that the newest commits changed and, for as long, to others, from the Kth on with --first K.
 """
 import argparse
 import hashlib
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.join(ROOT, ".cache", "tidy")
+NEWEST = 25  # commits
 
 
 def arguments_of(entry):
@@ -71,14 +73,15 @@ def check(entry, options, base):
     return name, time.monotonic() - start, output or result.stderr.decode(errors="replace").strip()
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tidy", required=True)
-    parser.add_argument("--build", required=True)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("files", nargs="*")
-    options = parser.parse_args()
+def newest():
+    """The files that the newest commits changed."""
+    log = subprocess.run(["git", "log", "-%d" % NEWEST, "--format=", "--name-only", "-z"], cwd=ROOT, stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL, check=False)
+    return {os.path.join(ROOT, name) for name in log.stdout.decode().split("\0")}
 
+
+def units(options):
+    """From each file that is to be looked at to its entry of compile_commands.json."""
     with open(os.path.join(options.build, "compile_commands.json"), encoding="utf-8") as text:
         entries = json.load(text)
     build = os.path.realpath(options.build)
@@ -86,16 +89,41 @@ def main():
     if options.files:
         wanted = {os.path.realpath(f) for f in options.files}
         entries = [e for e in entries if os.path.realpath(e["file"]) in wanted]
-    unique = {e["file"]: e for e in entries}
+    return {e["file"]: e for e in entries}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tidy", required=True)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("files", nargs="*")
+    options = parser.parse_args()
+
+    unique = units(options)
+    names, must = sorted(unique), newest()
+    at = options.first % len(names) if names else 0
+    order = sorted(names[at:] + names[:at], key=lambda name: name not in must)  # stable
+    deadline = time.monotonic() + options.seconds
 
     base = subprocess.run([options.tidy, "--version"], stdout=subprocess.PIPE, check=True).stdout
     with open(os.path.join(ROOT, ".clang-tidy"), "rb") as config:
         base += config.read()
     os.makedirs(CACHE, exist_ok=True)
 
-    seen, failed, remembered = set(), 0, 0
+    def check_in_time(name):
+        late = name not in must and time.monotonic() > deadline
+        return None if late else check(unique[name], options, base)
+
+    seen, failed, remembered, late = set(), 0, 0, 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        for name, seconds, output in pool.map(lambda e: check(e, options, base), unique.values()):
+        for result in pool.map(check_in_time, order):
+            if result is None:
+                late += 1
+                continue
+            name, seconds, output = result
             remembered += output is None and seconds == 0.0
             if output is None:
                 continue
@@ -105,8 +133,8 @@ def main():
                     seen.add(part)
                     print(part, flush=True)
             print("-- %s (%.1f s)" % (name, seconds), flush=True)
-    print("clang-tidy: %d files, %d unchanged since they were clean, %d with findings"
-          % (len(unique), remembered, failed))
+    print("clang-tidy: %d files, %d unchanged since they were clean, %d with findings; no time for %d more"
+          % (len(unique) - late, remembered, failed, late))
     return 1 if failed else 0
 
 

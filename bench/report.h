@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kelvin/status.h"
@@ -24,10 +25,11 @@ namespace kelvin::bench {
 // One line of the closing table. The values are medians over the repetitions of one counter.
 struct Comparison {
   std::string what;
-  std::string ours;     // name of a benchmark
-  std::string peer;     // likewise; empty: `ours` alone is held against the goal
-  std::string counter;  // of both: "items_per_second", ...
-  double goal = 0;      // of ours / peer, or of ours alone; 0: none, shown for comparison
+  std::string ours;          // name of a benchmark
+  std::string peer;          // likewise; empty: `ours` alone is held against the goal
+  std::string or_peer = {};  // the peer is this one if it has less of the counter
+  std::string counter;       // of both: "items_per_second", ...
+  double goal = 0;           // of ours / peer, or of ours alone; 0: none, shown for comparison
   bool at_most = false;
   double scale = 1;      // shown: value * scale, in `unit`
   bool inverse = false;  // shown: scale / value (ns from items a second: scale 1e9)
@@ -45,6 +47,8 @@ class Run {
   bool small() const noexcept { return small_; }
 
   void compare(Comparison comparison) { comparisons_.push_back(std::move(comparison)); }
+  // Of bytes a second, shown in GB/s.
+  void compare_speed(std::string what, std::string ours, std::string peer, double goal);
   // Says what is missing, now and again below the table.
   void skip(const std::string& what);
 
@@ -58,6 +62,13 @@ class Run {
   std::vector<Comparison> comparisons_;
   std::vector<std::string> skipped_;
 };
+
+// Registers a benchmark that says itself how long each of its iterations took (SetIterationTime).
+template <class Body>
+void add_timed(const std::string& name, int iterations, Body body,
+               benchmark::TimeUnit unit = benchmark::kMillisecond) {
+  benchmark::RegisterBenchmark(name.c_str(), body)->UseManualTime()->Iterations(iterations)->Unit(unit);
+}
 
 // Throws where `status` is not ok: a benchmark whose set-up fails measures nothing.
 void require(const Status& status, const char* what);

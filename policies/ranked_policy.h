@@ -59,7 +59,7 @@ inline bool a_use_follows(const Event& arrival) noexcept {
 //   void take(std::uint32_t block);
 //       This one goes, for the next newcomer: what next() named, or one that builds on it.
 //   void spare(std::uint32_t block);
-//       What next() named last, or what builds on it, is in use now.
+//       What next() named last, or what builds on it, is in use now. At most once for each name.
 //
 // and, if it likes,
 //
@@ -193,10 +193,11 @@ class RankedPolicy : public Policy {
     std::uint32_t victim = own.branches ? own.branches->end_of(block) : block;
     while (walk.wanted != 0 && !walk.plan.full()) {
       const BlockState state = walk.plan.view.block(BlockId(victim));
-      if (!may_go(walk, block, state)) {
-        if (victim == block) return true;
-        walk.held_up = true;
-        if (!walk.breaks_up) return true;
+      if (!may_go(walk, state)) {
+        const bool on_its_own = victim != block && walk.breaks_up;
+        if (!on_its_own) tell_why_not(walk, block, state);
+        walk.held_up = walk.held_up || victim != block;
+        if (!on_its_own) return true;
         victim = block;
         continue;
       }
@@ -212,16 +213,21 @@ class RankedPolicy : public Policy {
     return true;
   }
 
-  // `block` was named; `state` is its, or that of what builds on it.
-  bool may_go(const Walk& walk, std::uint32_t block, const BlockState& state) noexcept {
+  static bool here(const Walk& walk, std::uint32_t tiers) noexcept {
+    return (tiers >> walk.tier.value & 1) != 0;
+  }
+  static bool may_go(const Walk& walk, const BlockState& state) noexcept {
+    return !here(walk, state.leased) && here(walk, state.tiers);
+  }
+  // `block` was named, and stays; `state` is its, or that of what builds on it. Told once for each name:
+  // rankings count.
+  void tell_why_not(const Walk& walk, std::uint32_t block, const BlockState& state) noexcept {
     Ranking& ranking = *tiers_[walk.tier.value].ranking;
-    const auto here = [&](std::uint32_t tiers) { return (tiers >> walk.tier.value & 1) != 0; };
-    if (here(state.kept)) {
+    if (here(walk, state.kept)) {
       if constexpr (requires { ranking.pass(block); }) ranking.pass(block);
-      return false;
+    } else if (here(walk, state.leased)) {
+      ranking.spare(block);
     }
-    if (here(state.leased)) ranking.spare(block);
-    return !here(state.leased) && here(state.tiers);
   }
 
   Verdict propose(Plan& plan, TierIndex tier, BlockId block, const BlockState& state) noexcept {

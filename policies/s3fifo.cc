@@ -62,7 +62,9 @@ class S3FifoRanking {
     small_size_ = small_.size() +
                   std::ranges::count_if(granted, [this](const BlockKey& key) { return enters_small(key); });
     main_size_ = main_.size();
-    looks_ = (kMostUses + 2) * (std::uint64_t{small_.size()} + main_.size()) + 1;
+    // A block that came from the small queue, and was then met in each round of the main one: those in which
+    // uses are taken off, one that names it, and one more for what was spared.
+    looks_ = (kMostUses + 3) * (std::uint64_t{small_.size()} + main_.size()) + 1;
     in_small_ = small_.oldest();
     in_main_ = main_.oldest();
     spared_small_ = spared_main_ = 0;

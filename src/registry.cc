@@ -11,6 +11,10 @@
 #include "policies/lru2.h"
 #include "policies/s3fifo.h"
 #include "tiers/fake/fake.h"
+#if KELVIN_WITH_HBM
+#include "tiers/hbm/gds/gds.h"
+#include "tiers/hbm/hbm.h"
+#endif
 #include "tiers/host/host.h"
 #if KELVIN_WITH_NVME
 #include "tiers/nvme/nvme.h"
@@ -20,8 +24,10 @@ namespace kelvin {
 namespace {
 
 constexpr std::array kTiers = {
-    &kDramTier,
-    &kAdoptedTier,
+    &kDramTier, &kCxlTier, &kAdoptedTier,
+#if KELVIN_WITH_HBM
+    &kHbmTier,
+#endif
 #if KELVIN_WITH_NVME
     &kNvmeTier,
 #endif
@@ -31,6 +37,10 @@ constexpr std::array kTiers = {
 // The first that joins a pair of tiers wins: a fake tier is always reached by its scripted link.
 constexpr std::array kLinks = {
     &kFakeLink,
+#if KELVIN_WITH_HBM
+    &kGdsLink,  // before what joins the two through host memory
+    &kHbmLink,
+#endif
 #if KELVIN_WITH_NVME
     &kNvmeLink,
 #endif
@@ -69,6 +79,14 @@ const Upkeep* find_upkeep(std::string_view kind) noexcept {
   const auto* it =
       std::ranges::find_if(kUpkeeps, [&](const Upkeep* u) { return u != nullptr && u->kind == kind; });
   return it == kUpkeeps.end() ? nullptr : *it;
+}
+
+Result<std::unique_ptr<Link>> connect_tiers(const LinkContext& context, std::string* why) {
+  for (const LinkFactory* factory : kLinks) {
+    auto made = factory->connect(context, why);
+    if (!made.ok() || *made != nullptr) return made;
+  }
+  return std::unique_ptr<Link>();
 }
 
 }  // namespace kelvin

@@ -20,7 +20,9 @@
 #include <thread>
 #include <vector>
 
-#include "tiers/host/memory_limit.h"
+#include "machine/memory_limit.h"
+#include "machine/nodes.h"
+#include "sanitized.h"
 #include "tiers/host/prefault.h"
 
 namespace kelvin {
@@ -30,17 +32,8 @@ using ::testing::HasSubstr;
 
 constexpr std::uint64_t kMiB = 1ULL << 20;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kMlockIsFaked = true;  // the sanitizers answer mlock themselves and lock nothing
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kMlockIsFaked = true;
-#else
-constexpr bool kMlockIsFaked = false;
-#endif
-#else
-constexpr bool kMlockIsFaked = false;
-#endif
+// The sanitizers answer mlock themselves and lock nothing.
+constexpr bool kMlockIsFaked = testing::kSanitized;
 
 // Pages of [base, base + bytes) that are in memory.
 std::size_t resident_pages(std::byte* base, std::uint64_t bytes) {
@@ -79,6 +72,43 @@ TEST(Arena, HugetlbIsHadOrSaysHowToReserveIt) {
     EXPECT_EQ(arena.status().code(), Code::kUnsupported);
     EXPECT_THAT(why, HasSubstr("vm.nr_hugepages"));
   }
+}
+
+TEST(Arena, ReservedPagesOfOneGiBComeFirstAndSmallerOnesFillTheRest) {
+  constexpr std::uint64_t kGiB = 1ULL << 30;
+  if (free_huge_pages(-1, kGiB) < 1 || free_huge_pages(-1, 2 * kMiB) < 2)
+    GTEST_SKIP() << "there are no reserved pages of 1 GiB and of 2 MiB";
+  std::string why;
+  const auto arena = Arena::map({.bytes = kGiB + 4 * kMiB + 4096, .prefault = true}, &why);
+  ASSERT_TRUE(arena.ok()) << why;
+  EXPECT_EQ(arena->pages(), PageKind::kHugetlb1GiB);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(arena->base()) % kGiB, 0U);
+  arena->base()[arena->bytes() - 1] = std::byte{1};
+}
+
+TEST(Arena, ReservedPagesOfAnotherNodeAreNotCountedOn) {
+  for (const MemoryNode& node : memory_nodes()) {
+    if (!node.allowed || free_huge_pages(node.id, 2 * kMiB) != 0) continue;
+    std::string why;
+    const auto arena =
+        Arena::map({.bytes = 4 * kMiB, .prefault = true, .node = node.id, .must_bind = false}, &why);
+    ASSERT_TRUE(arena.ok()) << why;
+    EXPECT_NE(arena->pages(), PageKind::kHugetlb) << "touching one would have killed this process";
+    EXPECT_EQ(Arena::map({.bytes = 4 * kMiB, .huge_pages = HugePages::kHugetlb, .node = node.id}, &why)
+                  .status()
+                  .code(),
+              Code::kUnsupported);
+    EXPECT_THAT(why, HasSubstr(" on node "));
+  }
+}
+
+TEST(Arena, MoreThanItsNodeHasIsFullAndSaysSo) {
+  const std::vector<MemoryNode> nodes = memory_nodes();
+  const auto smallest = std::ranges::min_element(nodes, {}, &MemoryNode::bytes);
+  std::string why;
+  const auto arena = Arena::map({.bytes = smallest->bytes + kMiB, .node = smallest->id}, &why);
+  EXPECT_EQ(arena.status().code(), Code::kFull);
+  EXPECT_THAT(why, HasSubstr("[[tier]].capacity"));
 }
 
 TEST(Arena, TransparentPagesAreHadOrSayHowToAllowThem) {

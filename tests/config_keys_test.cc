@@ -86,15 +86,16 @@ TEST(ConfigKeys, CoverEveryMember) {
   // Structured bindings name as many members as there are, or do not compile: a new member shows here.
   [[maybe_unused]] const auto [block_bytes, block_tokens, model, max_leases, ghosts, prefill, seed] =
       SpaceConfig();
-  [[maybe_unused]] const auto [threads, queue, retries, offline, write_depth, deadline, retry_offline] =
-      MoverConfig();
-  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, placement, pin_share,
-                               load_latency, load_bandwidth, store_bandwidth, tier_options] = TierConfig();
+  [[maybe_unused]] const auto [threads, queue, retries, offline, write_depth, staging, deadline,
+                               retry_offline] = MoverConfig();
+  [[maybe_unused]] const auto [tier_name, kind, capacity, free_ahead, write_budget, scrub, placement,
+                               pin_share, load_latency, load_bandwidth, store_bandwidth, tier_options] =
+      TierConfig();
   [[maybe_unused]] const auto [tenant_name, salt, share] = TenantConfig();
   [[maybe_unused]] const auto [policy_name, learned, policy_options] = PolicyConfig();
   EXPECT_EQ(kSpaceKeys.size(), 7u);
-  EXPECT_EQ(kMoverKeys.size(), 7u);
-  EXPECT_EQ(kTierKeys.size(), 10u) << "all but the options";
+  EXPECT_EQ(kMoverKeys.size(), 8u);
+  EXPECT_EQ(kTierKeys.size(), 11u) << "all but the options";
   EXPECT_EQ(kTenantKeys.size(), 3u);
   EXPECT_EQ(kPolicyKeys.size(), 2u) << "all but the options";
 }

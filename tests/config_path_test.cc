@@ -25,6 +25,14 @@ latency = "100us"
 [policy]
 name = "heat"
 sample = 32
+[[tenant]]
+name = "chat"
+salt = "9f8b5a"
+share = "50%"
+[[tenant]]
+name = "batch.nightly"
+salt = "11c07e"
+share = 0.1
 )";
 
 Config config() {
@@ -48,6 +56,8 @@ TEST(ConfigPath, ReachesEverySectionAndTheKeysOfKindsAndPolicies) {
   EXPECT_EQ(at(from, "policy.name"), "heat");
   EXPECT_EQ(at(from, "policy.sample"), "32");
   EXPECT_EQ(at(from, "mover.queue"), "4096");
+  EXPECT_EQ(at(from, "tenant.chat.share"), "50%");
+  EXPECT_EQ(at(from, "tenant.batch.nightly.share"), "10%");
 }
 
 TEST(ConfigPath, AKeyOfAKindThatIsNotGivenHasItsDefault) {
@@ -71,7 +81,8 @@ TEST(ConfigPath, WhatIsSetIsReadBackInTheFormThatFilesHave) {
                                           {"tier.dram.free_ahead", "0.05", "5%"},
                                           {"policy.sample", "128", "128"},
                                           {"policy.write_worth", "2.50", "2.5"},
-                                          {"tier.dram.placement", "exclusive", "exclusive"}}) {
+                                          {"tier.dram.placement", "exclusive", "exclusive"},
+                                          {"tenant.chat.share", "0.25", "25%"}}) {
     EXPECT_TRUE(set_value(to, path, given, &why).ok()) << why;
     EXPECT_EQ(at(to, path), kept);
   }
@@ -99,7 +110,12 @@ TEST(ConfigPath, APathThatLeadsNowhereIsAnErrorWithTheNearestKnown) {
       {"policy.smaple", "policy has no key 'smaple'; did you mean 'sample'?"},
       {"tier.darm.capacity", "did you mean 'tier.dram.capacity'?"},
       {"tier.dram.latency", "tier.dram has no key 'latency'; known: name, kind, capacity"},
-      {"tier.capacity", "Keys begin with space., tier.dram., tier.fast.drive., policy., mover."},
+      {"tier.capacity",
+       "Keys begin with space., tier.dram., tier.fast.drive., policy., mover., tenant.chat., "
+       "tenant.batch.nightly."},
+      {"tenant.caht.share", "did you mean 'tenant.chat.share'?"},
+      {"tenant.chat.shaer", "tenant.chat has no key 'shaer'; did you mean 'share'?"},
+      {"tenant.share", "there is no key 'tenant.share'"},
       {"space.x.block_bytes", "there is no key 'space.x.block_bytes'"},
       {"capacity", "there is no key 'capacity'"},
       {"", "there is no key ''"},
@@ -128,6 +144,7 @@ TEST(ConfigPath, AWrongValueChangesNothing) {
                                           {"tier.dram.placement", "here", "not one of"},
                                           {"policy.name", "crystal", "unknown policy 'crystal'"},
                                           {"tier.dram.kind", "glass", "unknown kind 'glass'"},
+                                          {"tenant.chat.share", "120%", "out of range"},
                                           {"policy.use_hints", "yes", "neither true nor false"}}) {
     Config to = config();
     std::string why;

@@ -75,6 +75,7 @@ class Maker {
     if (tier.kind == "adopted" && heads()) tier.capacity_bytes = 0;
     tier.free_ahead = share();
     tier.write_budget = heads() ? 0 : between(1, 1'000'000'000'000);
+    tier.scrub = heads() ? 0 : between(1, 1'000'000'000'000);
     tier.placement = heads() ? "keep" : "exclusive";
     tier.pin_share = heads() ? static_cast<double>(between(0, 100)) / 100.0 : real(0, 1);
     tier.load_latency_ns = between(0, 1'000'000'000);
@@ -151,6 +152,7 @@ kind = "dram"
 capacity = "8GiB"
 free_ahead = "2%"
 write_budget = "0B"
+scrub = "0B"
 placement = "keep"
 pin_share = "10%"
 load_latency = "0ns"
@@ -166,8 +168,9 @@ learned = "none"
 threads = 1
 queue = 4096
 demand_retries = 2
-offline_after = 8
+offline_after = 32
 write_depth = 32
+staging = "64MiB"
 deadline = "30s"
 retry_offline = "30s"
 )");

@@ -91,6 +91,7 @@ queue = 64
 demand_retries = 0
 offline_after = 1
 write_depth = 4
+staging = "8MiB"
 deadline = "1500ms"
 retry_offline = 0
 )");
@@ -112,6 +113,7 @@ retry_offline = 0
   EXPECT_EQ(config.mover.demand_retries, 0u);
   EXPECT_EQ(config.mover.offline_after, 1u);
   EXPECT_EQ(config.mover.write_depth, 4u);
+  EXPECT_EQ(config.mover.staging_bytes, 8u << 20);
   EXPECT_EQ(config.mover.deadline_ns, 1'500'000'000u);
   EXPECT_EQ(config.mover.retry_offline_ns, 0u);
 }
@@ -155,12 +157,12 @@ TEST(Config, AnUnknownKeyIsToldTheNearestKnownOne) {
   EXPECT_EQ(mistake(kDram + "[mover]\nthread = 1\n"),
             "k.toml:6:1: [mover]: unknown key 'thread'; did you mean 'threads'? Known: threads, queue, "
             "demand_retries, "
-            "offline_after, write_depth, deadline, retry_offline");
+            "offline_after, write_depth, staging, deadline, retry_offline");
   EXPECT_THAT(
       mistake(kDram + "huge_page = \"thp\"\n"),
       StartsWith(
           "k.toml:5:1: tier 'dram': unknown key 'huge_page'; did you mean 'huge_pages'? Known: name, kind, "
-          "capacity, free_ahead, write_budget, placement, pin_share, "
+          "capacity, free_ahead, write_budget, scrub, placement, pin_share, "
           "load_latency, load_bandwidth, store_bandwidth, huge_pages"));
   EXPECT_THAT(mistake(kDram + "[policy]\nnane = \"lru\"\n"),
               StartsWith("k.toml:6:1: policy 'heat': unknown key 'nane'; did you mean 'name'?"));

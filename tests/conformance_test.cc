@@ -6,6 +6,7 @@
 
 #include "conformance_link.h"
 #include "conformance_tier.h"
+#include "staging/connect_staged.h"
 #include "tiers/fake/fake.h"
 #include "tiers/host/adopted_tier.h"
 #include "tiers/host/host_link.h"
@@ -164,6 +165,36 @@ std::unique_ptr<LinkRig> make_fake_reordering(std::string* missing) {
                   false);
 }
 
+// --- staged: through slots of host memory, fewer than a link of its own would have ---
+
+std::unique_ptr<LinkRig> staged_rig(std::unique_ptr<Tier> from, std::unique_ptr<Tier> to,
+                                    std::string* missing) {
+  if (from == nullptr || to == nullptr) return nullptr;
+  auto rig = std::make_unique<FakeRig>();
+  rig->from = std::move(from);
+  rig->to = std::move(to);
+  SpaceConfig space;
+  space.block_bytes = kBlock;
+  auto link = connect_staged({*rig->from, *rig->to, [now = &rig->now_ns] { return *now; }}, space, 8 * kBlock,
+                             missing);
+  EXPECT_TRUE(link.ok()) << *missing;
+  if (!link.ok()) return nullptr;
+  rig->link = std::move(link).value();
+  return rig;
+}
+
+std::unique_ptr<LinkRig> make_staged_fake(std::string* missing) {
+  return staged_rig(open_fake("far", "late/3", missing), open_fake("near", "late/5", missing), missing);
+}
+
+std::unique_ptr<LinkRig> make_staged_host(std::string* missing) {
+  return staged_rig(open_engine("fine", 32, 0, missing), open_engine("coarse", 4, 3, missing), missing);
+}
+
+std::unique_ptr<LinkRig> make_staged_half_synchronous(std::string* missing) {
+  return staged_rig(open_fake("far", "", missing), open_engine("engine", 8, 64, missing), missing);
+}
+
 KELVIN_TIER_CONFORMS(Fake, make_fake);
 KELVIN_TIER_CONFORMS(Dram, make_dram);
 KELVIN_TIER_CONFORMS(DramOddBlocks, make_odd_dram);
@@ -176,6 +207,9 @@ KELVIN_LINK_CONFORMS(HostOddBlocks, make_odd);
 KELVIN_LINK_CONFORMS(HostGather, make_gather);
 KELVIN_LINK_CONFORMS(HostScatter, make_scatter);
 KELVIN_LINK_CONFORMS(HostResegmented, make_resegmented);
+KELVIN_LINK_CONFORMS(StagedFake, make_staged_fake);
+KELVIN_LINK_CONFORMS(StagedHost, make_staged_host);
+KELVIN_LINK_CONFORMS(StagedHalfSynchronous, make_staged_half_synchronous);
 
 }  // namespace
 }  // namespace kelvin::testing

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "checksum/crc32c.h"
 #include "kelvin/tier.h"
 #include "slot_bytes.h"
 
@@ -124,12 +125,28 @@ TEST_P(TierConformance, RangesAreSmallEnoughToRegister) {
   }
 }
 
-TEST_P(TierConformance, HostSlotsKeepTheirBytesApart) {
-  if (info().space != AddressSpace::kHost) GTEST_SKIP() << "its bytes are reached through links only";
+TEST_P(TierConformance, SlotsKeepTheirBytesApart) {
+  if (info().space != AddressSpace::kHost && info().access == nullptr)
+    GTEST_SKIP() << "its bytes are reached through links only";
   for (std::uint32_t slot = 0; slot < info().slots; ++slot) ASSERT_TRUE(fill_slot(tier(), Slot(slot), slot));
   for (std::uint32_t slot = 0; slot < info().slots; ++slot) {
     ASSERT_TRUE(slot_holds(tier(), Slot(slot), slot)) << "slot " << slot;
   }
+}
+
+TEST_P(TierConformance, ChecksumsOfWhatTheHostCannotAddressAreThoseOfTheBytes) {
+  if (info().access == nullptr) GTEST_SKIP() << "its bytes are in host memory, or reached through links only";
+  std::vector<Slot> slots;
+  std::vector<std::uint32_t> expected;
+  for (std::uint32_t slot = 0; slot < info().slots; slot += 3) {
+    ASSERT_TRUE(fill_slot(tier(), Slot(slot), slot));
+    slots.emplace_back(slot);
+    const auto bytes = pattern(slot, info().slot_bytes);
+    expected.push_back(crc32c(bytes.data(), bytes.size()));
+  }
+  std::vector<std::uint32_t> sums(slots.size());
+  ASSERT_TRUE(info().access->checksums(slots, sums).ok());
+  EXPECT_EQ(sums, expected);
 }
 
 }  // namespace kelvin::testing

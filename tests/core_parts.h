@@ -28,7 +28,9 @@ inline constexpr TierIndex kThird{2};
 // A tier without memory.
 class PlainTier final : public Tier {
  public:
-  explicit PlainTier(std::string name, std::uint32_t slots = 1, bool adopted = false) {
+  explicit PlainTier(std::string name, std::uint32_t slots = 1, bool adopted = false,
+                     AddressSpace space = AddressSpace::kHost) {
+    info_.space = space;
     info_.name = std::move(name);
     info_.slots = slots;
     info_.slot_bytes = info_.segment_bytes = 1000;
@@ -69,6 +71,11 @@ class Graph {
 
   Graph& adopt(std::size_t tier) {
     tiers_[tier] = std::make_unique<PlainTier>(tiers_[tier]->info().name, slots_, true);
+    return *this;
+  }
+  Graph& device(std::size_t tier) {
+    tiers_[tier] =
+        std::make_unique<PlainTier>(tiers_[tier]->info().name, slots_, false, AddressSpace::kDevice);
     return *this;
   }
   Graph& one_way(std::uint8_t from, std::uint8_t to, std::uint64_t latency_ns,

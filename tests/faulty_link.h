@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -64,6 +65,7 @@ struct Fault {
   Slot from = {};                    // only copies out of this slot
   bool held = false;                 // its end is not seen before let_go(), or before the link is canceled
   bool stuck = false;  // likewise, but cancel_all does not help; the device writes only when it ends
+  Side failed = Side::kUnknown;  // as Completion::failed
 };
 
 class Faults {
@@ -82,6 +84,8 @@ class Faults {
     const std::lock_guard guard(mu_);
     holding_ = false;
   }
+  // Of all its links, as LinkInfo::slowed.
+  std::atomic<const char*> slowed{nullptr};
   // The link claims to be slow, so that routes avoid it. Before the space is opened.
   void detour(const std::string& link) { slow_.push_back(link); }
   bool is_slow(const std::string& link) const { return std::ranges::count(slow_, link) != 0; }
@@ -90,6 +94,7 @@ class Faults {
     Trouble trouble = Trouble::kNone;
     bool held = false;
     bool stuck = false;
+    Side failed = Side::kUnknown;
   };
   // What becomes of the next copy over this link.
   Fate next(const std::string& link, const Copy& copy) {
@@ -100,7 +105,7 @@ class Faults {
         --fault.skip;
       } else if (fault.times > 0) {
         --fault.times;
-        return {fault.trouble, fault.held || fault.stuck, fault.stuck};
+        return {fault.trouble, fault.held || fault.stuck, fault.stuck, fault.failed};
       }
     }
     return {};
@@ -123,6 +128,7 @@ class FaultyLink final : public Link {
   FaultyLink(std::unique_ptr<Link> link, Faults& faults)
       : link_(std::move(link)), faults_(faults), info_(link_->info()) {
     info_.wake_fd = -1;  // what is late or held has to be polled for
+    info_.slowed = &faults_.slowed;
     if (faults_.is_slow(info_.name)) info_.latency_ns += 1'000'000'000;
   }
 
@@ -208,6 +214,7 @@ class FaultyLink final : public Link {
     }
     flight.completion.status = Status(code, "copying over a faulty link", code == Code::kIo ? EIO : 0);
     flight.completion.slot_only = trouble == Trouble::kLost;
+    flight.completion.failed = flight.fate.failed;
     if (to.space != AddressSpace::kHost) return;
     const std::uint64_t good = trouble == Trouble::kShort ? to.segment_bytes / 2 : 0;
     std::memset(bytes + good, 0xEE, to.segment_bytes - good);

@@ -132,12 +132,17 @@ class HeatWorld final : public View {
       events[i].output_tokens = hints.output_tokens;
       events[i].retain_s = static_cast<std::uint32_t>(hints.retain_for.count()) & Event::kMostRetainS;
     }
-    policy->observe(*this, events);
+    if (!restless) return policy->observe(*this, events);
+    for (const Event& event : events) {
+      policy->observe(*this, {&event, 1});
+      EXPECT_TRUE(plan(0, 0, false, false).empty());
+    }
   }
 
   std::unique_ptr<heat::HeatPolicy> policy;
   std::uint64_t now_ns = 1'000'000'000;
   std::vector<std::uint32_t> log;  // every block proposed
+  bool restless = false;           // events come one by one, and after each a plan that wants nothing
   std::vector<TierState> tiers_;
   std::vector<std::uint32_t> may_write_;
 

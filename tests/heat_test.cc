@@ -9,6 +9,7 @@
 #include "config/keys.h"
 #include "heat_fixture.h"
 #include "kelvin/plugin.h"
+#include "policy_fixture.h"
 
 namespace kelvin::testing {
 namespace {
@@ -162,6 +163,20 @@ TEST(HeatPolicy, CopiesWithOneBelowAreDroppedAndOthersDemoted) {
   EXPECT_EQ(world.plan(2, 0, true, false).size(), 2U) << "clean copies go at once";
 }
 
+TEST(HeatPolicy, WhatANearerCopyBuildsOnStaysWhereItIs) {
+  HeatWorld world({2, 8}, 16);
+  const Path path = conversation(1, 2);
+  world.request(path);
+  const BlockId root(world.id_of(path[0]));
+  const BlockId leaf(world.id_of(path[1]));
+  for (const BlockId block : {root, leaf}) world.carry_out({block, TierIndex(0), TierIndex(1), true});
+  world.carry_out({root, TierIndex(0), kNoTier});
+  // The leaf is in both tiers now, its parent in the second alone.
+  const std::vector<Move> moves = world.plan(2, 1);
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(moves[0].block, leaf);
+}
+
 TEST(HeatPolicy, LastCopiesStayWhileOnlyWaitingIsAllowed) {
   HeatWorld world({4, 8}, 32);
   world.request({11, 12});
@@ -239,6 +254,17 @@ TEST(HeatPolicy, TheSameEventsGiveTheSamePlans) {
   EXPECT_EQ(one.log, other.log);
 }
 
+// A mover's thread looks whenever it likes, in the middle of a request too.
+TEST(HeatPolicy, PlansThatWantNothingChangeNothing) {
+  HeatWorld calm({100}, 150);
+  HeatWorld restless({100}, 150);
+  restless.restless = true;
+  play(calm, 3000);
+  play(restless, 3000);
+  EXPECT_GT(calm.log.size(), 1000U);
+  EXPECT_EQ(calm.log, restless.log);
+}
+
 TEST(HeatPolicy, WhatWasLearnedCanBeSavedAndLoaded) {
   HeatWorld taught({100}, 150);
   play(taught, 3000);
@@ -296,6 +322,20 @@ TEST(HeatPolicy, ItsFactoryReadsItsKeysAndNamesWhatIsWrong) {
   EXPECT_TRUE(kHeatPolicy.make({tiers, 110, space}, *options, &why).ok()) << why;
   EXPECT_FALSE(Options::bind(kHeatPolicy.options, {{"objective", "luck"}}, "policy", &why).ok());
   EXPECT_NE(why.find("hits"), std::string::npos) << why;
+}
+
+class HeatInPlans : public PolicyFixture {};
+
+TEST_F(HeatInPlans, ACopyThatStaysFartherAwayDoesNotHideTheNearerOne) {
+  begin(kHeatPolicy, 2);
+  publish({1}, 0);
+  release({1}, 0);
+  arrive({1}, 1);
+  lease({1}, 1);
+  want_ = {1, 1};
+  const std::vector<Move> moves = plan();
+  ASSERT_EQ(moves.size(), 1U);
+  EXPECT_EQ(moves[0].from, tier(0));
 }
 
 }  // namespace

@@ -11,9 +11,9 @@
 #include <string>
 #include <vector>
 
+#include "base/slot_layout.h"
 #include "tiers/host/adopted_tier.h"
 #include "tiers/host/host.h"
-#include "tiers/host/ranges.h"
 
 namespace kelvin {
 namespace {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +16,7 @@
 
 #include "registry.h"
 #include "space_fixture.h"
+#include "tiers/fake/fake_streams.h"
 
 namespace {
 
@@ -93,6 +95,10 @@ class HotPath : public ::testing::TestWithParam<const char*> {
     if (kind == "nvme") {
       if (find_tier_factory(kind) == nullptr) GTEST_SKIP() << "this build has no NVMe tier";
       options = {{"path", file_}, {"direct", "auto"}};
+    }
+    if (kind == "hbm") {
+      if (find_tier_factory(kind) == nullptr) GTEST_SKIP() << "this build has no HBM tier";
+      options = {{"device", "emulated:0"}};
     }
     space_ = open_space(config_of(
         {tier_of("near", "dram", 3 * kLength), tier_of("far", kind, 64 * kLength, std::move(options))}));
@@ -229,7 +235,84 @@ TEST_P(HotPath, DropAndExpectAllocateNothing) {
   EXPECT_EQ(blocks_, 2u * kRounds);
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, HotPath, ::testing::Values("fake", "dram", "nvme"),
+INSTANTIATE_TEST_SUITE_P(Over, HotPath, ::testing::Values("fake", "dram", "nvme", "hbm"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+// Over a device, whose kernels are done at the end of each step.
+class HotPathOfStreams : public HotPath {
+ protected:
+  void SetUp() override {
+    space_ =
+        open_space(config_of({tier_of("gpu", "fake", 3 * kLength, {{"device", "true"}, {"segments", "8"}}),
+                              tier_of("dram", "dram", 64 * kLength)}));
+    ASSERT_NE(space_, nullptr);
+    streams_ = static_cast<FakeStreams*>(space_->tier_info(kNear)->streams);
+    for (std::uint64_t seed = 0; seed < kChains; ++seed) {
+      chains_.push_back(chain_of(seed + 1, kLength));
+      store_blocks(*space_, chains_.back(), kFar);
+    }
+    fresh_.resize(kLength);
+  }
+  void end_step() {
+    streams_->run_all();
+    poll_until_idle();
+  }
+
+  FakeStreams* streams_ = nullptr;
+  const Stream stream_ = FakeStreams::stream_of(1);
+};
+
+TEST_P(HotPathOfStreams, PublishingAndReleasingAllocateNothing) {
+  EXPECT_EQ(after_warm_up([&] {
+              auto lease = space_->allocate(kLength, kNear);
+              if (!lease.ok() || !space_->publish_on(*lease, stream_, next_fresh(), 0).ok()) return;
+              auto waiting = space_->acquire(fresh_, kNear);
+              if (lease->release_on(stream_).ok() && waiting.ok() && !waiting->done()) blocks_ += kLength;
+              if (!space_->poll().ok()) blocks_ = 0;
+              end_step();
+              if (!waiting->done() || waiting->take().size() != kLength) blocks_ = 0;
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+}
+
+TEST_P(HotPathOfStreams, AcquiringWhatIsThereAllocatesNothing) {
+  const auto chain = chain_of(50, kLength);
+  store_blocks(*space_, chain);
+  EXPECT_EQ(after_warm_up([&] {
+              auto ticket = space_->acquire_on(chain, kNear, stream_);
+              Lease lease = ticket->take();
+              blocks_ += lease.size();
+              if (!lease.release_on(stream_).ok()) blocks_ = 0;
+              end_step();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+}
+
+TEST_P(HotPathOfStreams, LoadingLayerByLayerAllocatesNothing) {
+  std::array<Slot, kLength> slots;
+  std::uint64_t told = 0;
+  EXPECT_EQ(after_warm_up([&] {
+              auto ticket = space_->acquire_on(next_chain(), kNear, stream_);
+              for (std::uint32_t s = 1; s <= 8; ++s) {
+                if (!ticket->wait_on_stream(s).ok()) return;
+              }
+              while (!ticket->done() && space_->poll().ok()) {
+                told += ticket->segments_ready();
+                if (ticket->slots(slots).ok()) ++told;
+              }
+              Lease lease = ticket->take();
+              blocks_ += lease.size();
+              if (!lease.release_on(stream_).ok()) blocks_ = 0;
+              end_step();
+            }),
+            0u);
+  EXPECT_EQ(blocks_, 2 * kRounds * kLength);
+  EXPECT_GT(told, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, HotPathOfStreams, ::testing::Values("device"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 // The same with the mover's thread and all it does beside the callers.

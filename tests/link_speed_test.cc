@@ -97,6 +97,25 @@ TEST_F(LinkSpeedTest, MeasuresAFileBesideTheOneInUseAndLeavesNothing) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
+TEST_F(LinkSpeedTest, MeasuresGpuMemoryOverHostMemoryAndOverADrive) {
+  if (find_tier_factory("hbm") == nullptr) GTEST_SKIP() << "this build has no tiers in GPU memory";
+  config_.tiers[0] = tier("gpu", "hbm");
+  config_.tiers[0].options = {{"device", "emulated:0"}};
+  for (const LinkSpeed& speed : measure()) {
+    EXPECT_EQ(speed.missing, "") << speed.name;
+    EXPECT_GT(speed.bytes_per_second, 0U) << speed.name;
+    EXPECT_GT(speed.depth, 0U) << speed.name;
+  }
+  if (find_tier_factory("nvme") == nullptr) return;
+  use_file(folder_ + "/blocks");
+  const auto staged = measure();
+  ASSERT_EQ(staged.size(), 2U);
+  EXPECT_EQ(staged[0].name, "drive>gpu");
+  if (staged[0].missing.find("O_DIRECT") != std::string::npos) GTEST_SKIP() << staged[0].missing;
+  EXPECT_EQ(staged[0].missing, "");
+  EXPECT_GT(staged[0].depth, 1U) << "a link, though through host memory";
+}
+
 TEST_F(LinkSpeedTest, LeavesAFileAloneThatIsInTheWayOfItsScratchFile) {
   if (find_tier_factory("nvme") == nullptr) GTEST_SKIP() << "built without the nvme tier";
   use_file(folder_ + "/blocks");

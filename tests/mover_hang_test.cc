@@ -72,12 +72,12 @@ class IdlePolicy final : public Policy {
   }
 };
 
-// gpu (a device) over dram.
+// A drive over dram: tier 0 is neither host memory nor a GPU, which alone may leave its place as tier 0.
 class MoverHang : public ::testing::Test {
  protected:
   void SetUp() override {
     std::vector<std::unique_ptr<Tier>> tiers;
-    tiers.push_back(std::make_unique<DeviceTier>("gpu", AddressSpace::kDevice));
+    tiers.push_back(std::make_unique<DeviceTier>("drive", AddressSpace::kFile));
     tiers.push_back(std::make_unique<DeviceTier>("dram", AddressSpace::kHost));
     const std::vector<const TierInfo*> infos = {&tiers[0]->info(), &tiers[1]->info()};
     std::vector<std::unique_ptr<Topology::Edge>> edges;

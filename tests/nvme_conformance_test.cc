@@ -7,6 +7,7 @@
 #include "conformance_link.h"
 #include "conformance_tier.h"
 #include "nvme_fixture.h"
+#include "staging/connect_staged.h"
 #include "tiers/nvme/nvme.h"
 
 namespace kelvin::testing {
@@ -72,6 +73,30 @@ constexpr auto make_threads_write = make_link<QueueKind::kThreads, true, true>;
 constexpr auto make_threads_scatter = make_link<QueueKind::kThreads, true, false, 6>;
 constexpr auto make_threads_gather = make_link<QueueKind::kThreads, true, true, 6>;
 
+// Memory that O_DIRECT cannot use, and a second drive: no link joins them with a drive directly.
+template <bool FromDrive, bool ToDrive>
+std::unique_ptr<LinkRig> make_staged(std::string* missing) {
+  auto rig = std::make_unique<NvmeLinkRig>();
+  const LinkSettings settings{.depth = kDepth, .request_bytes = 16 << 10};
+  const auto open = [&](bool drive, const char* name) -> std::unique_ptr<Tier> {
+    if (drive) return nvme::open_tier(rig->directory.file(name), kBlock, kSlots, settings);
+    return std::make_unique<nvme::AlignedTier>(kSlots, kBlock, 6, 64);
+  };
+  rig->from = open(FromDrive, "from");
+  rig->to = open(ToDrive, "to");
+  SpaceConfig space;
+  space.block_bytes = kBlock;
+  auto link = connect_staged({*rig->from, *rig->to, {}}, space, 6 * kBlock, missing);
+  EXPECT_TRUE(link.ok()) << *missing;
+  if (!link.ok()) return nullptr;
+  rig->link = std::move(link).value();
+  return rig;
+}
+
+constexpr auto make_staged_read = make_staged<true, false>;
+constexpr auto make_staged_write = make_staged<false, true>;
+constexpr auto make_staged_drives = make_staged<true, true>;
+
 KELVIN_TIER_CONFORMS(Nvme, make_tier);
 
 KELVIN_LINK_CONFORMS(NvmeUringRead, make_uring_read);
@@ -84,6 +109,9 @@ KELVIN_LINK_CONFORMS(NvmeThreadsRead, make_threads_read);
 KELVIN_LINK_CONFORMS(NvmeThreadsWrite, make_threads_write);
 KELVIN_LINK_CONFORMS(NvmeThreadsScatter, make_threads_scatter);
 KELVIN_LINK_CONFORMS(NvmeThreadsGather, make_threads_gather);
+KELVIN_LINK_CONFORMS(NvmeStagedRead, make_staged_read);
+KELVIN_LINK_CONFORMS(NvmeStagedWrite, make_staged_write);
+KELVIN_LINK_CONFORMS(NvmeStagedDrives, make_staged_drives);
 
 }  // namespace
 }  // namespace kelvin::testing

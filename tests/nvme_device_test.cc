@@ -193,6 +193,80 @@ TEST_P(NvmeDevice, BlocksOutliveAKilledProcess) {
   EXPECT_TRUE(blocks_are(acquire_blocks(*space, late), late)) << "as many as were whole";
 }
 
+// KELVIN_TEST_DISCARDS: the device reads as something else where bytes were discarded. Not all do.
+TEST_P(NvmeDevice, DiscardedSlotsLoseTheirBytesAndTheirNeighboursDoNot) {
+  constexpr std::uint32_t kSlots = 48;
+  constexpr std::uint64_t kBlock = 64 * kKiB;
+  auto medium = open_medium({.path = path_}, &why_);
+  ASSERT_TRUE(medium.ok()) << why_;
+  if (!(*medium)->info().discards) GTEST_SKIP() << path_ << " does not want to know what is not needed";
+  auto volume =
+      Volume::open(std::move(medium).value(), volume_config(kBlock, kSlots), Content::kNothing, &why_);
+  ASSERT_TRUE(volume.ok()) << why_;
+  std::vector<std::unique_ptr<Volume>> volumes;
+  volumes.push_back(std::move(volume).value());
+  const NvmeTier drive("drive", std::move(volumes), LinkSettings{});
+  const AlignedTier memory(kSlots, kBlock);
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    std::memset(memory.address(Slot(slot), 0).pointer, static_cast<int>(slot + 1), kBlock);
+  }
+  const std::vector<std::uint32_t> sums = copy_all(memory, drive, kSlots);
+  std::vector<Slot> run;
+  for (std::uint32_t slot = 8; slot < 40; ++slot) run.emplace_back(slot);
+  drive.info().ledger->forget(run);
+  ASSERT_NE(drive.info().discarder, nullptr);
+  ASSERT_TRUE(drive.info().discarder->begin(run));
+  while (!drive.info().discarder->over()) ::usleep(1'000);
+  EXPECT_TRUE(drive.info().discarder->begin({})) << "the device refused";
+  const std::vector<std::uint32_t> after = copy_all(drive, memory, kSlots);
+  std::uint32_t lost = 0;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    if (slot >= 8 && slot < 40) {
+      if (after[slot] != sums[slot]) ++lost;
+    } else {
+      EXPECT_EQ(after[slot], sums[slot]) << slot;
+    }
+  }
+  std::printf("%u of %zu discarded blocks are gone from %s\n", lost, run.size(), path_.c_str());
+  if (std::strcmp(GetParam(), "Loop") == 0 || !environment("KELVIN_TEST_DISCARDS").empty()) {
+    EXPECT_EQ(lost, run.size());
+  }
+  EXPECT_EQ(copy_all(memory, drive, kSlots).size(), kSlots) << "and all can be written again";
+}
+
+TEST_P(NvmeDevice, WhatStaysFreeInASpaceIsDiscardedAndWhatIsHeldIsNot) {
+  constexpr std::uint64_t kEnough = 4096;
+  Config wide = config();
+  wide.tiers[1].capacity_bytes = 48 * kMiB;
+  testing::VirtualClock time;
+  Parts parts;
+  parts.clock = time.clock();
+  auto space = testing::open_space(wide, std::move(parts));
+  ASSERT_NE(space, nullptr);
+  if (space->tier_info(kFar)->discarder == nullptr) GTEST_SKIP() << path_ << " does not want to know";
+  const auto before = chain_of(1, 40);
+  put_below(*space, before);
+  for (int i = 0; i < 20'000 && space->stats().tiers[1].discarded < kEnough; ++i) {
+    time.pass(100ms);
+    ASSERT_TRUE(space->poll().ok());
+    ::usleep(200);
+  }
+  EXPECT_GE(space->stats().tiers[1].discarded, kEnough);
+  const auto after = chain_of(2, 20);
+  put_below(*space, after);
+  space.reset();
+  wide.tiers[1].options.push_back({"discard", "off"});
+  space = testing::open_space(wide);
+  ASSERT_NE(space, nullptr);
+  EXPECT_EQ(space->tier_info(kFar)->discarder, nullptr);
+  EXPECT_EQ(space->stats().tiers[1].recovered, 60u);
+  for (const auto& chain : {before, after}) {
+    const Lease lease = acquire_blocks(*space, chain);
+    EXPECT_EQ(lease.size(), chain.size());
+    EXPECT_TRUE(blocks_are(lease, chain));
+  }
+}
+
 TEST_P(NvmeDevice, PollingWorksOrIsRefusedWithItsReason) {
   auto polled = config();
   polled.tiers[1].options.push_back({"poll", "true"});

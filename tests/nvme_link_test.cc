@@ -201,12 +201,13 @@ TEST_P(NvmeLinkTest, ItDescribesItself) {
 
 TEST_P(NvmeLinkTest, ItTakesNoMoreThanItsDepth) {
   make(64 * kKiB, {.depth = 4});
-  const std::vector<Copy> list = copies(10);
-  EXPECT_EQ(writer_->info().depth, 6u) << "half as many again as the drive gets at once";
-  EXPECT_EQ(writer_->submit(list), 6u);
+  EXPECT_EQ(reader_->info().depth, 8u) << "as many again as the drive gets at once";
+  EXPECT_EQ(writer_->info().depth, 12u) << "and as many whose records are being written";
+  const std::vector<Copy> list = copies(14);
+  EXPECT_EQ(writer_->submit(list), 12u);
   EXPECT_EQ(writer_->submit(list), 0u);
-  EXPECT_EQ(complete(*writer_, 6).size(), 6u);
-  EXPECT_EQ(writer_->submit(std::span(list).subspan(6)), 4u);
+  EXPECT_EQ(complete(*writer_, 12).size(), 12u);
+  EXPECT_EQ(writer_->submit(std::span(list).subspan(10)), 4u);
   EXPECT_EQ(complete(*writer_, 4).size(), 4u);
 }
 

@@ -58,6 +58,15 @@ class NvmeStripe : public ::testing::Test {
     }
     return code;
   }
+  static void put_record(const std::string& file) {
+    std::string why;
+    auto medium = FileMedium::open({.path = file, .require_direct = false}, &why);
+    ASSERT_TRUE(medium.ok()) << why;
+    const auto volume = Volume::inspect(std::move(medium).value(), &why);
+    ASSERT_TRUE(volume.ok()) << why;
+    (*volume)->table()->put(3, Copy{}, 0);
+    ASSERT_TRUE((*volume)->write_table().ok());
+  }
   static std::string head_of(const std::string& file) {
     std::string bytes(2 * kMiB, '\0');
     const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -127,11 +136,20 @@ TEST_F(NvmeStripe, ADeviceOfAnotherTierIsRefusedAndNamed) {
 
 TEST_F(NvmeStripe, ABlankDeviceAmongThoseWithBlocksIsRefusedAndNamed) {
   ASSERT_TRUE(open(paths({1, 2})).ok()) << why_;
+  put_record(path(1));
   std::filesystem::remove(path(2));
   EXPECT_EQ(refusal(paths({1, 2})), Code::kInvalid);
   EXPECT_THAT(why_, HasSubstr(path(2) + ": holds no blocks, though " + path(1) + " does"));
   EXPECT_EQ(refusal(paths({1, 2, 5})), Code::kInvalid);
   EXPECT_THAT(why_, HasSubstr(path(2) + ", " + path(5) + ": holds no blocks"));
+}
+
+TEST_F(NvmeStripe, ABlankDeviceBehindThoseThatNeverHeldABlockIsMadeOneOfThem) {
+  ASSERT_TRUE(open(paths({1, 2, 3})).ok()) << why_;
+  std::filesystem::remove(path(3));
+  ASSERT_TRUE(open(paths({1, 2, 3})).ok()) << why_;
+  std::filesystem::remove(path(1));
+  EXPECT_EQ(refusal(paths({1, 2, 3})), Code::kInvalid) << "so does no format end that was cut off";
 }
 
 TEST_F(NvmeStripe, ACopyOfADeviceIsNotTakenForAnother) {

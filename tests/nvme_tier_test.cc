@@ -353,6 +353,7 @@ TEST_F(NvmeTierTest, PrewritingIsDoneWhenTheFileIsMadeAndNeverOverBlocks) {
 TEST_F(NvmeTierTest, TheFactoryOpensATierAsConfigured) {
   tier_.capacity_bytes = 4 * kMiB;
   set("queue_depth", "7");
+  set("queue_latency", "5ms");
   set("io", "threads");
   auto opened = open();
   ASSERT_TRUE(opened.ok()) << why_;
@@ -372,6 +373,7 @@ TEST_F(NvmeTierTest, TheFactoryOpensATierAsConfigured) {
   const NvmeTier* nvme = NvmeTier::of(**opened);
   ASSERT_NE(nvme, nullptr);
   EXPECT_EQ(nvme->links().depth, 7u);
+  EXPECT_EQ(nvme->links().latency_ns, 5'000'000u);
   EXPECT_EQ(nvme->links().queue, QueueKind::kThreads);
 }
 

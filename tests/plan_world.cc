@@ -7,16 +7,20 @@
 namespace kelvin::testing {
 namespace {
 
-constexpr std::array<std::uint32_t, 3> kSlots = {20, 40, 70};
+constexpr std::array<std::uint32_t, 3> kMostSlots = {20, 40, 70};
 
 }  // namespace
 
 PlanWorld::PlanWorld(const PolicyFactory& factory, std::uint64_t seed) : random_(seed) {
   tiers_ = static_cast<std::uint8_t>(1 + below(3));
+  std::array<std::uint32_t, 3> slots{};
+  for (std::size_t t = 0; t < slots.size(); ++t) slots[t] = kMostSlots[t] - below(kMostSlots[t] * 3 / 4);
+  most_leased_ = 4 + below(16);
+  retained_in_ = 1 + below(6);
   std::vector<std::unique_ptr<Tier>> tiers;
   std::vector<std::unique_ptr<Topology::Edge>> edges;
   for (std::uint8_t t = 0; t < tiers_; ++t)
-    tiers.push_back(std::make_unique<PlainTier>(std::to_string(t), kSlots[t]));
+    tiers.push_back(std::make_unique<PlainTier>(std::to_string(t), slots[t]));
   for (std::uint8_t from = 0; from < tiers_; ++from) {
     for (std::uint8_t to = 0; to < tiers_; ++to) {
       if (from == to) continue;
@@ -46,8 +50,8 @@ PlanWorld::PlanWorld(const PolicyFactory& factory, std::uint64_t seed) : random_
   for (std::uint8_t t = 0; t < tiers_; ++t) {
     parts.free_ahead[t] = below(3) * 2;
     if (t > 0 && one_in(2)) parts.write_budget[t] = 1.0 + below(20);
-    setup.share_slots[t] = kSlots[t] - parts.free_ahead[t] - parts.free_ahead[t] / 4;
-    setup.pin_limit[t] = below(kSlots[t] / 2);
+    setup.share_slots[t] = slots[t] - parts.free_ahead[t] - parts.free_ahead[t] / 4;
+    setup.pin_limit[t] = below(slots[t] / 2);
     for (std::size_t n = 0; n < setup.shares.size(); ++n)
       share_[n][t] = static_cast<std::uint32_t>(shares[n] * setup.share_slots[t]);
   }
@@ -112,7 +116,7 @@ void PlanWorld::publish() {
   // Making room may have taken what the chain builds on.
   BlockId parent = known == 0 ? BlockId{} : find(chain + known - 1);
   if (known != 0 && !parent) return;
-  const std::uint32_t seconds = one_in(4) ? 1 + below(30) : 0;
+  const std::uint32_t seconds = one_in(retained_in_) ? 1 + below(30) : 0;
   const auto priority = static_cast<std::uint8_t>(seconds != 0 ? 10 * below(11) : 50);
   for (std::size_t k = chain + known; k < chain + known + wanted; ++k) {
     const BlockId block =
@@ -134,7 +138,7 @@ void PlanWorld::publish() {
 
 void PlanWorld::acquire() {
   const std::size_t chain = chain_at_random();
-  if (leased_.size() > 12) return;
+  if (leased_.size() > most_leased_) return;
   const std::size_t length = 1 + below(kLength);
   for (std::size_t k = chain + length; k-- > chain;) {
     const BlockId block = find(k);
@@ -198,7 +202,7 @@ void PlanWorld::complete_one() {
     if (std::popcount(residency_->readable(move.block)) > 1 && !move.keep_source)
       planner_->drop({&move.block, 1}, move.from, DropReason::kDemoted);
   }
-  planner_->moves_ended({&move.block, 1}, move.from);
+  if (!move.keep_source) planner_->moves_ended({&move.block, 1}, move.from);
   check(before, {}, "a move is over", false);
 }
 

@@ -166,6 +166,8 @@ class PlanWorld {
   Clock clock_ = [this] { return now_ns_; };
   std::uint8_t tiers_ = 1;
   bool listed_ = false;  // there are tenants
+  // Worlds differ: in some nearly everything is leased or retained, in others hardly anything.
+  std::uint32_t most_leased_ = 0, retained_in_ = 1;
   std::unique_ptr<Topology> topology_;
   std::unique_ptr<Residency> residency_;
   std::unique_ptr<Journal> journal_;

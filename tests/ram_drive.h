@@ -64,6 +64,7 @@ class RamDrive final : public Medium {
     info_.path = "ram";
     info_.bytes = bytes;
     info_.direct = true;
+    info_.discards = true;
   }
 
   Fault fault;
@@ -96,6 +97,17 @@ class RamDrive final : public Medium {
   Status flush() noexcept override {
     for (const Write& write : unflushed_) stable_.put(write.offset, write.bytes);
     unflushed_.clear();
+    return {};
+  }
+  // Each sector keeps its bytes or turns to zeros, now or when the power goes.
+  Status discard(std::span<const ByteRange> ranges) noexcept override {
+    constexpr std::array<std::byte, DriveImage::kSector> kZeros{};
+    for (const ByteRange& range : ranges) {
+      if (const std::int32_t error = asked(true, range.offset, range.bytes); error != 0) return failed(error);
+      for (std::uint64_t at = 0; at < range.bytes; at += kZeros.size()) {
+        if (chance(0.7)) store(range.offset + at, kZeros);
+      }
+    }
     return {};
   }
   Result<std::unique_ptr<IoQueue>> open_queue(const QueueConfig& config, std::string* /*why*/) override {

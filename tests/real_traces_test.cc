@@ -11,6 +11,7 @@
 
 #include "cli/belady.h"
 #include "cli/sim.h"
+#include "sanitized.h"
 
 namespace kelvin::cli {
 namespace {
@@ -66,9 +67,8 @@ double measured(const Row& row) {
 class RealTrace : public ::testing::TestWithParam<Row> {};
 
 TEST_P(RealTrace, HasTheHitRatioThatWasMeasuredBefore) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  GTEST_SKIP() << "millions of references take minutes under a sanitizer; sim_test runs the same code";
-#endif
+  if (testing::kSanitized)
+    GTEST_SKIP() << "millions of references take minutes under a sanitizer; sim_test runs the same code";
   const Row& row = GetParam();
   const std::string path = kFolder + row.trace + ".jsonl.zst";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no trace at " << path;

@@ -10,14 +10,17 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/report.h"
 #include "cli/trace_gen.h"
+#include "registry.h"
 
 namespace kelvin::cli {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr std::uint64_t kBlockBytes = 4096;
 
@@ -128,6 +131,15 @@ TEST_P(ReplayOf, ARequestLargerThanTheTierIsKeptAsFarAsItFits) {
   EXPECT_THAT(report_table(result, true), HasSubstr("found no room"));
 }
 
+TEST(ReplayReport, SaysWhatMakesALinkSlow) {
+  ReplayResult result;
+  result.stats.links.resize(2);
+  result.stats.links[1].name = "dram>hbm";
+  EXPECT_THAT(report_table(result, true), Not(HasSubstr("slow")));
+  result.stats.links[1].slowed = "not pinned";
+  EXPECT_THAT(report_table(result, true), HasSubstr("link dram>hbm is slow: not pinned"));
+}
+
 TEST(Replay, IdsUnderAnotherSaltAreOtherBlocks) {
   auto replay = open(config_of(4000, 0, 0), {});
   ASSERT_TRUE(replay);
@@ -183,7 +195,7 @@ class FlippingLink final : public Link {
     for (const Completion& completion : done.first(n)) {
       const auto copy =
           std::ranges::find_if(flying_, [&](const Copy& one) { return one.tag == completion.tag; });
-      info().to->address(copy->to, 0).pointer[kBlockBytes / 2] ^= std::byte{1};
+      flip(copy->to);
       flying_.erase(copy);
     }
     return n;
@@ -191,16 +203,33 @@ class FlippingLink final : public Link {
   void cancel_all() noexcept override { inner_->cancel_all(); }
 
  private:
+  void flip(Slot slot) const {
+    const TierInfo& to = info().to->info();
+    if (to.space == AddressSpace::kHost) {
+      info().to->address(slot, 0).pointer[kBlockBytes / 2] ^= std::byte{1};
+      return;
+    }
+    std::vector<std::byte> block(to.slot_bytes);
+    EXPECT_TRUE(to.access->read(slot, block).ok());
+    block[kBlockBytes / 2] ^= std::byte{1};
+    EXPECT_TRUE(to.access->write(slot, block).ok());
+  }
+
   std::unique_ptr<Link> inner_;
   std::vector<Copy> flying_;
 };
 
-TEST(Replay, FindsAWrongBitThatNoChecksumSaw) {
+Parts flipping(const std::string& name) {
   Parts parts;
-  parts.wrap_link = [](std::unique_ptr<Link> link) -> std::unique_ptr<Link> {
-    if (link->info().name != "far>near") return link;
+  parts.wrap_link = [name](std::unique_ptr<Link> link) -> std::unique_ptr<Link> {
+    if (link->info().name != name) return link;
     return std::make_unique<FlippingLink>(std::move(link));
   };
+  return parts;
+}
+
+TEST(Replay, FindsAWrongBitThatNoChecksumSaw) {
+  Parts parts = flipping("far>near");
   auto replay = open(config_of(600, 6000, 0), {}, std::move(parts));
   ASSERT_TRUE(replay);
   std::string why;
@@ -212,6 +241,86 @@ TEST(Replay, FindsAWrongBitThatNoChecksumSaw) {
   EXPECT_LE(result.findings.size(), 5U);
   EXPECT_THAT(result.findings[0], HasSubstr("wrong bytes"));
   EXPECT_THAT(report_table(result, true), HasSubstr("CORRUPT"));
+}
+
+// The example of three tiers, made small, with an emulated GPU. The parameter: mover.threads.
+class ReplayOverGpuMemory : public testing::TestWithParam<std::uint32_t> {
+ protected:
+  void SetUp() override {
+    for (const char* kind : {"hbm", "nvme"}) {
+      if (find_tier_factory(kind) == nullptr) GTEST_SKIP() << "this build has no tiers of kind " << kind;
+    }
+    std::string why;
+    auto example = load_config(KELVIN_SOURCE_DIR "/docs/examples/hbm_dram_nvme.toml", &why);
+    ASSERT_TRUE(example.ok()) << why;
+    config_ = std::move(*example);
+    set("space.block_bytes", std::to_string(kBlockBytes));
+    set("space.seed", "1");
+    set("mover.threads", std::to_string(GetParam()));
+    set("tier.hbm.device", "emulated:0");
+    set("tier.hbm.capacity", std::to_string(300 * kBlockBytes));
+    set("tier.dram.capacity", std::to_string(600 * kBlockBytes));
+    set("tier.nvme.capacity", "32MiB");
+    set("tier.nvme.path", path_);
+  }
+  void TearDown() override { std::remove(path_.c_str()); }
+  void set(const std::string& key, const std::string& value) {
+    std::string why;
+    ASSERT_TRUE(set_value(config_, key, value, &why).ok()) << why;
+  }
+  void play_chats(Parts parts = {}) {
+    replay_ = open(config_, {}, std::move(parts));
+    ASSERT_TRUE(replay_);
+    std::string why;
+    ASSERT_TRUE(play(*replay_, generated(TraceKind::kChat, 400), &why).ok()) << why;
+  }
+
+  const std::string path_ =
+      KELVIN_BINARY_DIR "/kelvin_replay_test." + std::to_string(::getpid()) + ".gpu.blocks";
+  Config config_;
+  std::unique_ptr<Replay> replay_;
+};
+INSTANTIATE_TEST_SUITE_P(MoverThreads, ReplayOverGpuMemory, testing::Values(0U, 1U));
+
+TEST_P(ReplayOverGpuMemory, EveryBlockIsVerifiedWhereItIs) {
+  play_chats();
+  const ReplayResult& result = replay_->finish();
+  EXPECT_EQ(result.requests, 400U);
+  EXPECT_EQ(result.referenced, result.hit + result.published + result.unpublished);
+  EXPECT_EQ(result.checked, result.hit);
+  EXPECT_EQ(result.corrupt, 0U);
+  EXPECT_EQ(result.stats.load_failures, 0U);
+  ASSERT_EQ(result.stats.tiers.size(), 3U);
+  for (const TierStats& tier : result.stats.tiers) EXPECT_GT(tier.hits, 0U) << tier.name;
+}
+
+TEST_P(ReplayOverGpuMemory, SegmentsOfABlockAreGatheredAndScattered) {
+  set("tier.hbm.segments", "8");
+  set("tier.hbm.order", "segment");
+  play_chats();
+  const ReplayResult& result = replay_->finish();
+  EXPECT_EQ(result.checked, result.hit);
+  EXPECT_EQ(result.corrupt, 0U);
+  EXPECT_GT(result.stats.tiers[1].hits, 0U);
+}
+
+TEST_P(ReplayOverGpuMemory, BlocksPassThroughHostMemoryWhereItIsNoTier) {
+  std::erase_if(config_.tiers, [](const TierConfig& tier) { return tier.name == "dram"; });
+  play_chats();
+  const ReplayResult& result = replay_->finish();
+  EXPECT_EQ(result.checked, result.hit);
+  EXPECT_EQ(result.corrupt, 0U);
+  EXPECT_EQ(result.stats.load_failures, 0U);
+  ASSERT_EQ(result.stats.tiers.size(), 2U);
+  EXPECT_GT(result.stats.tiers[1].hits, 0U);
+}
+
+TEST_P(ReplayOverGpuMemory, AWrongBitThereIsFoundByItsChecksumAndReadBack) {
+  play_chats(flipping("dram>hbm"));
+  const ReplayResult& result = replay_->finish();
+  EXPECT_GT(result.corrupt, 0U);
+  ASSERT_FALSE(result.findings.empty());
+  EXPECT_THAT(result.findings[0], HasSubstr("wrong bytes, the first of them is byte 2048 of 4096"));
 }
 
 }  // namespace

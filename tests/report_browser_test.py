@@ -207,7 +207,7 @@ def make_pages(kelvin, folder):
             print(got.stdout.decode(errors="replace"))
             raise RuntimeError("kelvin %s failed" % " ".join(arguments))
 
-    run("trace", "gen", "--kind", "chat", "--requests", "700", "--seed", "1", "--out", trace)
+    run("trace", "gen", "--kind", "chat", "--requests", "300", "--seed", "1", "--out", trace)
     run("tune", trace, "--config", config, "--vary", "policy.name=lru,heat", "--vary", "tier.dram.free_ahead=0,2%,10%",
         "--vary", "tier.nvme.write_budget=1MiB..16MiB:3:log", "--report", os.path.join(folder, "tune.html"))
     run("sim", trace, "--config", config, "--report", os.path.join(folder, "sim.html"))

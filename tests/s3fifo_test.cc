@@ -124,6 +124,14 @@ TEST_F(S3FifoInPlans, BlocksOfALeaseEnterDeepestFirst) {
   EXPECT_EQ(victims(3), (Ids{3, 2, 1}));
 }
 
+TEST_F(S3FifoInPlans, FindsTheOneBlockThatMayGoBehindLeasedOnes) {
+  begin(kS3FifoPolicy, 1);
+  publish_chain({1, 2, 3}, 0);
+  release({3, 2, 1}, 0);
+  lease({2, 3}, 0);
+  EXPECT_EQ(victims(1), Ids{1}) << "2 is leased itself, and so is what builds on it: that counts once";
+}
+
 TEST_F(S3FifoInPlans, EndsThoughEverythingIsLeasedOrInUse) {
   begin(kS3FifoPolicy, 1, 0, 4);
   publish({1, 2, 3, 4}, 0);

@@ -21,8 +21,8 @@ inline bool same_space(const SpaceConfig& a, const SpaceConfig& b) {
 
 inline bool same_tier(const TierConfig& a, const TierConfig& b) {
   return a.name == b.name && a.kind == b.kind && a.capacity_bytes == b.capacity_bytes &&
-         a.free_ahead == b.free_ahead && a.write_budget == b.write_budget && a.placement == b.placement &&
-         a.pin_share == b.pin_share && a.load_latency_ns == b.load_latency_ns &&
+         a.free_ahead == b.free_ahead && a.write_budget == b.write_budget && a.scrub == b.scrub &&
+         a.placement == b.placement && a.pin_share == b.pin_share && a.load_latency_ns == b.load_latency_ns &&
          a.load_bandwidth == b.load_bandwidth && a.store_bandwidth == b.store_bandwidth &&
          same_options(a.options, b.options);
 }
@@ -30,7 +30,8 @@ inline bool same_tier(const TierConfig& a, const TierConfig& b) {
 inline bool same_mover(const MoverConfig& a, const MoverConfig& b) {
   return a.threads == b.threads && a.queue == b.queue && a.demand_retries == b.demand_retries &&
          a.offline_after == b.offline_after && a.write_depth == b.write_depth &&
-         a.deadline_ns == b.deadline_ns && a.retry_offline_ns == b.retry_offline_ns;
+         a.staging_bytes == b.staging_bytes && a.deadline_ns == b.deadline_ns &&
+         a.retry_offline_ns == b.retry_offline_ns;
 }
 
 inline bool same_tenant(const TenantConfig& a, const TenantConfig& b) {

@@ -124,6 +124,16 @@ TEST_F(SimTest, NeverBeatsTheBound) {
   EXPECT_LE(result.hit, belady_hits(traces(config), 500));
 }
 
+TEST_F(SimTest, NeedsNoGpuForGpuMemory) {
+  Config config = config_of(300, 1500);
+  config.tiers[0].kind = "hbm";
+  config.tiers[0].options = {{"device", "cuda:7"}};
+  const SimResult result = sim(config);
+  EXPECT_GT(result.hits_by_tier[0], 0U);
+  EXPECT_GT(result.hits_by_tier[1], 0U);
+  EXPECT_TRUE(speeds_of(config)[0].assumed) << "what is typical of one, until it was measured";
+}
+
 TEST_F(SimTest, TakesLongerOverSlowerLinks) {
   Config config = config_of(300, 4000);
   config.tiers[1].load_bandwidth = 1'000'000'000;

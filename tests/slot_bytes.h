@@ -41,9 +41,10 @@ inline std::unique_ptr<std::byte, FreeAligned> aligned_buffer(std::size_t bytes)
   return std::unique_ptr<std::byte, FreeAligned>(static_cast<std::byte*>(p));
 }
 
-// Writes a whole slot's bytes. False: the file did not take them, or the tier is neither memory nor file.
+// Writes a whole slot's bytes. False: the tier did not take them, or there is no way to it.
 inline bool write_slot(const Tier& tier, Slot slot, std::span<const std::byte> bytes) {
   const TierInfo& info = tier.info();
+  if (info.access != nullptr) return info.access->write(slot, bytes).ok();
   for (std::uint32_t s = 0; s < info.segments; ++s) {
     const Address at = tier.address(slot, s);
     const auto piece = bytes.subspan(s * info.segment_bytes, info.segment_bytes);
@@ -66,6 +67,10 @@ inline bool write_slot(const Tier& tier, Slot slot, std::span<const std::byte> b
 inline std::vector<std::byte> read_slot(const Tier& tier, Slot slot) {
   const TierInfo& info = tier.info();
   std::vector<std::byte> bytes(info.slot_bytes);
+  if (info.access != nullptr) {
+    if (!info.access->read(slot, bytes).ok()) return {};
+    return bytes;
+  }
   for (std::uint32_t s = 0; s < info.segments; ++s) {
     const Address at = tier.address(slot, s);
     std::byte* const piece = bytes.data() + s * info.segment_bytes;

@@ -19,7 +19,7 @@ namespace {
 using testing::made;
 using enum SlotState;
 
-constexpr std::array kStates = {kFree, kHeld, kFilling, kResident, kDropping, kBad};
+constexpr std::array kStates = {kFree, kHeld, kFilling, kResident, kDropping, kBad, kKept};
 constexpr BlockId kBlock{7};
 constexpr BlockId kOther{8};
 
@@ -34,8 +34,9 @@ Slot slot_in(SlotMap& map, SlotState state) {
   const Slot slot = map.take_filling(kBlock, 3);
   if (state == kFree) map.free({&slot, 1});
   if (state == kBad) map.quarantine(slot);
-  if (state == kResident || state == kDropping) map.filled(slot, kBlock, 0);
-  if (state == kDropping) map.start_drop(slot, kBlock);
+  if (state == kResident || state == kDropping || state == kKept) map.filled(slot, kBlock, 0);
+  if (state == kDropping || state == kKept) map.start_drop(slot, kBlock);
+  if (state == kKept) map.keep(slot);
   EXPECT_EQ(map.word(slot).state(), state);
   return slot;
 }
@@ -56,8 +57,9 @@ TEST(SlotWord, KeepsStateBlockAndPinsApart) {
 
 TEST(SlotWord, MayBecomeWhatItsStateMachineSaysAndNothingElse) {
   const std::set<std::pair<SlotState, SlotState>> legal = {
-      {kFree, kHeld},    {kFree, kFilling}, {kHeld, kResident}, {kHeld, kFree},    {kFilling, kResident},
-      {kFilling, kFree}, {kFilling, kBad},  {kDropping, kFree}, {kDropping, kBad}, {kResident, kDropping}};
+      {kFree, kHeld},     {kFree, kFilling},  {kHeld, kResident}, {kHeld, kFree},    {kFilling, kResident},
+      {kFilling, kFree},  {kFilling, kBad},   {kDropping, kFree}, {kDropping, kBad}, {kResident, kDropping},
+      {kDropping, kKept}, {kKept, kResident}, {kKept, kFree}};
   for (const SlotState from : kStates) {
     for (const SlotState to : kStates) {
       EXPECT_EQ(may_become(from, to), legal.contains({from, to}))
@@ -154,6 +156,45 @@ TEST(SlotMap, SlotsGivenBackAreTakenAgain) {
     }
     EXPECT_EQ(map->free_count(), 8u);
   }
+}
+
+// Lists a block for every slot until it is asked to forget it.
+struct ListsAll final : Ledger {
+  std::set<Slot> forgotten;
+  std::size_t recall(std::uint32_t& /*first*/, std::span<Remembered> /*out*/) const noexcept override {
+    return 0;
+  }
+  void forget(std::span<const Slot> slots) noexcept override { forgotten.insert(slots.begin(), slots.end()); }
+};
+
+TEST(SlotMap, WhatALedgerMayListIsKeptUntilItIsRestoredOrGivenUp) {
+  ListsAll ledger;
+  auto map = made(SlotMap::make(8, false, &ledger));
+  EXPECT_EQ(map->free_count(), 0u);
+  EXPECT_FALSE(take_one(*map)) << "nobody takes a slot before somebody asked the ledger";
+  EXPECT_TRUE(map->restore(Slot(5), kBlock));
+  EXPECT_FALSE(map->restore(Slot(5), kOther)) << "it has its block";
+  EXPECT_FALSE(map->restore(Slot(8), kBlock)) << "there is no such slot";
+  EXPECT_TRUE(map->pin(Slot(5), kBlock));
+  EXPECT_EQ(map->give_up(Slot(6), 100), 2u);
+  EXPECT_EQ(map->give_up(Slot(0), 8), 5u) << "all but the one that was restored";
+  EXPECT_EQ(ledger.forgotten.size(), 7u);
+  EXPECT_FALSE(ledger.forgotten.contains(Slot(5)));
+  EXPECT_EQ(map->free_count(), 7u);
+  EXPECT_FALSE(map->restore(Slot(1), kBlock)) << "it is free";
+}
+
+TEST(SlotMap, TheLedgerForgetsWhatIsFreedAndNotWhatIsKept) {
+  ListsAll ledger;
+  auto map = made(SlotMap::make(8, false, &ledger));
+  map->give_up(Slot(0), 8);
+  ledger.forgotten.clear();
+  const Slot kept = slot_in(*map, kKept);
+  EXPECT_TRUE(ledger.forgotten.empty());
+  EXPECT_EQ(map->free_count(), 7u);
+  const Slot freed = slot_in(*map, kFree);
+  EXPECT_EQ(ledger.forgotten, std::set<Slot>{freed});
+  EXPECT_TRUE(map->restore(kept, kBlock));
 }
 
 TEST(SlotMap, QuarantinedSlotsNeverComeBack) {

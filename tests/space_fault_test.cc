@@ -18,6 +18,13 @@ bool is_io(Trouble trouble) { return trouble == Trouble::kError || trouble == Tr
 using SpaceLoadFault = SpaceFault;
 INSTANTIATE_TEST_SUITE_P(Threads, SpaceLoadFault, ::testing::Values(0u, 1u), threads_name);
 
+TEST_P(SpaceLoadFault, ALinkThatIsSlowedSaysWhy) {
+  open_two();
+  EXPECT_EQ(link("far>dram").slowed, "");
+  faults.slowed = "its memory could not be pinned";
+  EXPECT_EQ(link("far>dram").slowed, "its memory could not be pinned");
+}
+
 TEST_P(SpaceLoadFault, AFailureThatGoesAwayIsTriedAgainAndNobodyNotices) {
   for (const Trouble trouble : kTransient) {
     for (const std::uint32_t times : {1u, kRetries}) {

@@ -89,6 +89,23 @@ TEST_P(SpaceTierGone, AfterSoManyFailuresInARowButNotWhileSomethingSucceeds) {
   EXPECT_FALSE(stats().tiers[1].online);
 }
 
+// One bad place, tried again and again, says nothing of the tier.
+TEST_P(SpaceTierGone, NotByTriesOfTheSameCopies) {
+  Config config = two_tiers(16, 16, GetParam());
+  config.mover.demand_retries = 5;
+  config.mover.offline_after = 3;
+  open(config);
+  const auto bad = chain_of(1, 2);
+  const auto good = chain_of(2, 3);
+  put(bad, {kFar});
+  put(good, {kFar});
+  faults.add({.link = "far>dram", .trouble = Trouble::kError, .times = 12});
+  EXPECT_EQ(acquire_blocks(*space, bad).size(), 0u);
+  EXPECT_EQ(link("far>dram").failures, 12u);
+  EXPECT_TRUE(stats().tiers[1].online);
+  EXPECT_TRUE(blocks_are(acquire_blocks(*space, good), good));
+}
+
 TEST_P(SpaceTierGone, NotWhereOneOfItsDevicesIsLost) {
   Config config = two_tiers(16, 16, GetParam());
   config.mover.demand_retries = 0;

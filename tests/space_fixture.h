@@ -102,10 +102,11 @@ inline ::testing::AssertionResult blocks_are(const Lease& lease, std::span<const
   return ::testing::AssertionSuccess();
 }
 
-// Makes chain[first ..] blocks of `tier`; the lease on them, empty if there was no room.
+// Makes chain[first ..] blocks of `tier`; the lease on them, empty if there was no room: `status` says why.
 inline Lease publish_blocks(Space& space, std::span<const BlockKey> chain, TierIndex tier = kNear,
-                            std::size_t first = 0) {
+                            std::size_t first = 0, Status* status = nullptr) {
   auto lease = space.allocate(static_cast<std::uint32_t>(chain.size() - first), tier);
+  if (status != nullptr) *status = lease.status();
   if (!lease.ok()) return Lease();
   for (std::size_t i = 0; i < lease->size(); ++i) write_block(*lease, i, chain[first + i]);
   EXPECT_TRUE(space.publish(*lease, chain, first).ok());
@@ -127,9 +128,17 @@ inline Lease acquire_blocks(Space& space, std::span<const BlockKey> chain, TierI
 // The same, released at once: the blocks are in `tier` alone.
 inline void store_blocks(Space& space, std::span<const BlockKey> chain, TierIndex tier = kNear,
                          std::size_t first = 0) {
-  Lease lease = publish_blocks(space, chain, tier, first);
-  ASSERT_EQ(lease.size(), chain.size() - first);
+  Status status;
+  Lease lease = publish_blocks(space, chain, tier, first, &status);
+  ASSERT_EQ(lease.size(), chain.size() - first) << status.message();
   ASSERT_TRUE(lease.release().ok());
+}
+
+// Copies that a device has in hand and nobody waits for.
+inline std::uint64_t strays(const Space& space) {
+  std::uint64_t sum = 0;
+  for (const LinkStats& link : space.stats().links) sum += link.strays;
+  return sum;
 }
 
 // After everything was released and has settled: each slot is free, resident or quarantined, none is held.
@@ -139,10 +148,10 @@ inline ::testing::AssertionResult nothing_leaked(const Space& space) {
   for (const TierStats& tier : stats.tiers) {
     if (tier.leased != 0)
       return ::testing::AssertionFailure() << tier.name << ": " << tier.leased << " leased";
-    if (tier.free + tier.resident + tier.quarantined != tier.slots) {
+    if (tier.free + tier.resident + tier.quarantined + tier.kept != tier.slots) {
       return ::testing::AssertionFailure()
              << tier.name << ": of " << tier.slots << " slots " << tier.free << " are free, " << tier.resident
-             << " resident, " << tier.quarantined << " quarantined";
+             << " resident, " << tier.quarantined << " quarantined, " << tier.kept << " kept";
     }
   }
   for (const LinkStats& link : stats.links) {

@@ -59,11 +59,7 @@ struct SpaceHang : SpaceFault {
     for (const LinkStats& link : space->stats().links) sum += link.in_flight;
     return sum;
   }
-  std::uint64_t strays() const {
-    std::uint64_t sum = 0;
-    for (const LinkStats& link : space->stats().links) sum += link.strays;
-    return sum;
-  }
+  std::uint64_t strays() const { return testing::strays(*space); }
   ::testing::AssertionResult in_flight(std::uint64_t count) const {
     return comes_true([&] { return flights() == count; });
   }

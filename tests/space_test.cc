@@ -178,6 +178,34 @@ TEST(Space, AllocateForgetsTheColdestBlocksWhenAskedTo) {
   EXPECT_EQ(space->match(chain_of(2, 2)).blocks, 2u);
 }
 
+// A policy that names nothing. Whenever it is asked for room at once, somebody else gives slots back.
+class NamesNothing final : public Policy {
+ public:
+  explicit NamesNothing(Lease* others) : others_(others) {}
+  void observe(const View& /*view*/, std::span<const Event> /*events*/) noexcept override {}
+  std::size_t plan(const View& /*view*/, const Budget& budget, std::span<Move> /*moves*/) noexcept override {
+    if (budget.at_once && *others_) {
+      EXPECT_TRUE(others_->release().ok());
+    }
+    return 0;
+  }
+
+ private:
+  Lease* const others_;
+};
+
+TEST(Space, AllocateTakesWhatOthersFreedWhileItAskedForRoom) {
+  Lease others;
+  Parts parts;
+  parts.policy = std::make_unique<NamesNothing>(&others);
+  auto space = open_space(two_tiers(4, 4), std::move(parts));
+  others = std::move(space->allocate(2, kNear)).value();
+  const auto lease = space->allocate(3, kNear);
+  ASSERT_TRUE(lease.ok()) << lease.status().message();
+  EXPECT_EQ(lease->size(), 3u);
+  EXPECT_EQ(space->allocate(2, kNear).status().code(), Code::kFull);
+}
+
 TEST(Space, AllocateThatMayWaitLosesNothing) {
   auto space = open_space(two_tiers(4, 4));
   const auto chain = chain_of(1, 4);

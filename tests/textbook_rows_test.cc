@@ -16,6 +16,7 @@
 #include "cli/belady.h"
 #include "cli/trace_set.h"
 #include "registry.h"
+#include "sanitized.h"
 #include "textbook_cache.h"
 
 namespace kelvin::cli {
@@ -80,13 +81,8 @@ std::uint64_t hits(const TraceSet& set, const std::string& policy, std::uint32_t
 class TextbookRow : public ::testing::TestWithParam<Row> {};
 
 TEST_P(TextbookRow, IsReproduced) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  const bool slow = true;
-#else
-  const bool slow = false;
-#endif
   const Row& row = GetParam();
-  if (slow && std::string_view(row.trace) == "agentic")
+  if (testing::kSanitized && std::string_view(row.trace) == "agentic")
     GTEST_SKIP() << "millions of references take minutes under a sanitizer; the other trace is run";
   const std::string path = kFolder + row.trace + ".jsonl.zst";
   if (!std::filesystem::exists(path)) GTEST_SKIP() << "no trace at " << path;

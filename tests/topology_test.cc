@@ -66,6 +66,20 @@ TEST(Topology, BothWaysOfAPairMayDiffer) {
   EXPECT_EQ(route(*topology, 0, 2), (Route{1, 2}));
 }
 
+TEST(Topology, NoRoutePassesThroughADeviceWhereAnotherOneLeads) {
+  const auto topology = made(Graph({"gpu", "dram", "nvme"})
+                                 .device(0)
+                                 .both_ways(0, 1, 10)
+                                 .both_ways(0, 2, 10)
+                                 .both_ways(1, 2, 500)
+                                 .make());
+  EXPECT_EQ(route(*topology, 2, 1), Route{1}) << "dearer, but there without the device";
+  EXPECT_EQ(route(*topology, 2, 0), Route{0});
+  const auto behind =
+      made(Graph({"dram", "gpu", "far"}).device(1).both_ways(0, 1, 10).both_ways(1, 2, 10).make());
+  EXPECT_EQ(route(*behind, 2, 0), (Route{1, 0})) << "no other one";
+}
+
 TEST(Topology, CostIsLatencyAndTheTimeOfOneBlock) {
   // A block has 1000 bytes: 1000 ns at 10^9 bytes a second.
   const auto topology = made(Graph({"a", "b", "c"})

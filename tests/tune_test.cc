@@ -126,6 +126,9 @@ TEST(Vary, WhatMakesNoSenseIsRefusedWithWhatWould) {
       {{"space.block_bytes=1MiB"}, "cannot be tuned"},
       {{"tier.near.name=x"}, "cannot be tuned"},
       {{"tier.near.kind=dram"}, "cannot be tuned"},
+      {{"tenant.chat.salt=x"}, "cannot be tuned"},
+      {{"tenant.chat.name=x"}, "cannot be tuned"},
+      {{"tenant.chat.share=10%"}, "there is no key 'tenant.chat.share'"},
   };
   for (const auto& [vary, says] : cases) {
     const std::string why = refusal_of(vary);
@@ -147,6 +150,17 @@ TEST(SearchPlan, AGridHasEverySettingTheLastKeyChangingFastest) {
 TEST(SearchPlan, AKeyThatAPolicyDoesNotHaveIsLeftOutThere) {
   const Search search = search_of(config_of(100, 100), {"policy.sample=8,16", "policy.name=lru,heat"}, {});
   EXPECT_THAT(lines_of(search), ElementsAre("lru ", "heat 8", "heat 16"));
+}
+
+TEST(SearchPlan, SharesOfTenantsAreVariedAsFarAsTheyFitTogether) {
+  Config config = config_of(100, 100);
+  config.tenants = {{"chat", "a", 0.1}, {"batch", "b", 0.1}};
+  const std::vector<std::string> vary = {"tenant.chat.share=20%,60%", "tenant.batch.share=40%..80%:2"};
+  EXPECT_THAT(lines_of(search_of(config, vary, {})), ElementsAre("20% 40%", "20% 80%", "60% 40%"));
+  std::string why;
+  config.tenants.push_back({"third", "c", 0.9});
+  EXPECT_FALSE(plan_search(config, dimensions_of(config, vary), {}, &why).ok());
+  EXPECT_THAT(why, HasSubstr("more than 100% together"));
 }
 
 TEST(SearchPlan, AGridBeyondTheBudgetIsDrawnFrom) {

@@ -92,6 +92,10 @@ struct TierConfig {
   // Bytes a second that may be written behind to it, on average; 0 = no limit. Beyond it, blocks that would
   // be demoted to it are forgotten instead. Loads are never held back.
   std::uint64_t write_budget = 0;
+  // Bytes a second that are read, while nobody else reads from it, to find blocks that have rotted before
+  // somebody asks for them; 0 = none. For tiers whose blocks outlive the process; others have nothing to
+  // read.
+  std::uint64_t scrub = 0;
   // What a promotion out of this tier leaves here: "keep" = the copy stays, so that evicting the block above
   // costs no second write; "exclusive" = the copy goes, so that the tiers hold more blocks together.
   std::string placement = "keep";
@@ -127,8 +131,12 @@ struct MoverConfig {
   std::uint32_t threads = 1;         // 0: the caller drives it by Space::poll()
   std::uint32_t queue = 4096;        // moves planned or under way at once
   std::uint32_t demand_retries = 2;  // of one copy that failed with kIo or kCorrupt
-  std::uint32_t offline_after = 8;   // failures in a row that take a tier offline
+  std::uint32_t offline_after = 32;  // copies in a row that fail take a tier offline
   std::uint32_t write_depth = 32;    // write-behind copies under way on one link: reads stay ahead
+  // Host memory of each link that goes through host memory because no other joins its tiers (GPU memory and a
+  // drive, say), one link for each direction; beyond the tiers' capacities. In whole blocks, at least two. It
+  // holds what both devices have in hand: a drive is at full speed with 32 blocks of 2 MiB.
+  std::uint64_t staging_bytes = 64u << 20;
   // How long a device may take over one copy, in nanoseconds; then its tier goes offline and nobody waits for
   // it any more. 0 = for ever.
   std::uint64_t deadline_ns = 30'000'000'000;
@@ -160,8 +168,9 @@ Status validate(const Config& config, std::string* why);
 std::string to_toml(const Config& config);
 
 // Single keys by path: "space.max_leases", "tier.dram.capacity" (the tier by its name), "policy.sample",
-// "mover.queue"; the keys of a tier's kind and of the policy are reached like the common ones. All fail with
-// kNotFound for a path that leads nowhere, and say in `why` (if not null) what is known there instead.
+// "mover.queue", "tenant.chat.share" (the tenant by its name); the keys of a tier's kind and of the policy
+// are reached like the common ones. All fail with kNotFound for a path that leads nowhere, and say in `why`
+// (if not null) what is known there instead.
 
 // What may be written there. Its views stay valid as long as the program runs.
 Result<OptionSpec> key_at(const Config& config, std::string_view path, std::string* why);

@@ -14,6 +14,7 @@
 //   6. Destruction with copies in flight waits for them: the device touches no slot afterwards.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -37,7 +38,14 @@ struct Copy {
   BlockKey parent;          // if has_parent
   bool has_parent = false;  // false: the first block of its prompt, or its parent is not known
   std::uint32_t depth = 0;  // blocks before it in its prefix; saturates
+  // If not null: a link into segments stores here how many of them, from the first on, have arrived, and so
+  // copies the first segments of all its copies first. It only rises, and lives until the completion; links
+  // may leave it alone, for the completion says that all have.
+  std::atomic<std::uint32_t>* arrived = nullptr;
 };
+
+// An end of a link.
+enum class Side : std::uint8_t { kUnknown, kFrom, kTo };
 
 struct Completion {
   std::uint64_t tag = 0;
@@ -46,6 +54,9 @@ struct Completion {
   // With kIo: the device of this slot has failed, and others of the tier go on. The slot is not used again;
   // the failure does not count toward taking the tier offline.
   bool slot_only = false;
+  // Whose device failed, where the link knows: it is that tier which goes offline, and a copy in the other
+  // one is as good as before. kUnknown: of a device and host memory the device, else the farther tier.
+  Side failed = Side::kUnknown;
 };
 
 struct LinkInfo {
@@ -56,6 +67,9 @@ struct LinkInfo {
   std::uint64_t latency_ns = 0;        // estimate for one block at start-up; the mover measures on
   std::uint64_t bytes_per_second = 0;  // likewise
   int wake_fd = -1;  // readable when `poll` has something; -1: poll whenever something is in flight
+  // Of a link that may find out while it serves that it has to take a slower way: why, for a person, once it
+  // does; lives as long as the link. Null: it has no slower way.
+  const std::atomic<const char*>* slowed = nullptr;
 };
 
 class Link {

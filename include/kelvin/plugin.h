@@ -21,7 +21,7 @@ namespace kelvin {
 struct TierContext {
   const SpaceConfig& space;
   const TierConfig& tier;                  // tier.options are in the Options given to `open`
-  const AdoptedMemory* adopted = nullptr;  // kind "adopted" only
+  const AdoptedMemory* adopted = nullptr;  // what came for this tier in Parts::adopted; null: nothing
 };
 
 // A kind of tier. On failure `why` (never null) says what, where and how to mend it.
@@ -39,7 +39,9 @@ struct LinkContext {
 };
 
 // A kind of link. `connect` returns an empty pointer where it does not join this pair; the first factory
-// in the registry's list that does join it wins, so direct links are listed before general ones.
+// in the registry's list that does join it wins, so direct links are listed before general ones. Where it
+// succeeds, `why` may hold a remark for a person (Stats::remarks): which of several ways the link goes, or
+// what keeps it from joining a pair of its own.
 struct LinkFactory {
   std::string_view name;
   Result<std::unique_ptr<Link>> (*connect)(const LinkContext& context, std::string* why);

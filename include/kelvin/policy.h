@@ -54,7 +54,7 @@ static_assert(sizeof(Event) == 32);
 struct TierState {
   const TierInfo* info = nullptr;
   std::uint32_t free_slots = 0;  // free now
-  std::uint32_t leaving = 0;     // slots that moves under way will free
+  std::uint32_t leaving = 0;     // slots that moves under way will free, or that are still being made ready
   std::uint64_t load_ns = 0;     // measured: one block from here into tier 0; 0 for tier 0
   bool online = true;            // false: nothing can be moved to or from it
   bool exclusive = false;        // a promotion out of it leaves no copy there

@@ -8,12 +8,26 @@
 //   auto fresh  = space->allocate(n, tier0);                       // writable slots for the rest
 //   ... compute into fresh->address(i) ...
 //   space->publish(*fresh, keys, first);                           // immutable, shareable from here
-//   fresh->release(hints);  prefix.release(hints);                 // kept, warm, until the policy says
-//   otherwise
+//   fresh->release(hints);  prefix.release(hints);                 // kept, warm, until they cool
 //
-// Thread contract: match, acquire, allocate, publish, drop, reclaim, pin, unpin, bring_back, expect and stats
-// may be called from any thread at any time. A Lease or Ticket object belongs to one thread at a time. poll()
-// is called by one thread at a time, and only where mover.threads = 0.
+// On a device with streams (TierInfo::streams: GPU memory) no CPU need wait for a kernel or a copy. What the
+// engine puts on its stream and what Kelvin does are put in order on the device:
+//
+//   auto ticket = space->acquire_on(keys, hbm, stream);  // what is there is in order with `stream`
+//   ticket->slots(slots);                          // where the blocks are or will be; kBusy: poll
+//   for (layer ...) {                              // or wait_on_stream() once, for all of it
+//     ticket->wait_on_stream(segments so far);     // the stream waits, this thread does not
+//     ... launch the layer's kernels on `stream`: they read `slots`, and write fresh->slot(i) ...
+//   }
+//   space->publish_on(*fresh, stream, keys, first);  // matchable at once, before they have run
+//   ... ticket->done(): ticket->status() says whether the results may be used ...
+//   prefix = ticket->take();
+//   prefix.release_on(stream, hints);                // the slots go when the kernels are done
+//   fresh->release_on(stream, hints);
+//
+// Thread contract: match, acquire, acquire_on, allocate, publish, publish_on, drop, reclaim, pin, unpin,
+// bring_back, expect and stats may be called from any thread at any time. A Lease or Ticket object belongs to
+// one thread at a time. poll() is called by one thread at a time, and only where mover.threads = 0.
 //
 // Ownership: a Lease or Ticket may outlive its Space: the memory under it stays until the last one is gone,
 // and its calls then answer kUnavailable, but for release, which works.
@@ -49,8 +63,8 @@ struct Hold;  // src/space: what a Ticket becomes a Lease of
 struct Match {
   std::uint32_t blocks = 0;                        // longest prefix whose every block has a copy somewhere
   std::array<std::uint32_t, kMaxTiers> in_tier{};  // of these, by the nearest tier that holds a copy
-  std::uint64_t load_ns = 0;                       // estimate: all of them into tier 0, at measured speeds
-  std::uint64_t recompute_ns = 0;                  // estimate: computing them again
+  std::uint64_t load_ns = 0;       // estimate: all of them into the nearest tier, at measured speeds
+  std::uint64_t recompute_ns = 0;  // estimate: computing them again
 };
 
 // Leased blocks or writable slots of one tier. Move-only; releases itself at the end.
@@ -72,9 +86,19 @@ class Lease {
   Address address(std::size_t i, std::uint32_t segment = 0) const noexcept;
 
   // Ends the lease; published blocks stay, unpublished slots are free again. kMisuse if already released.
-  // `ranges`: wishes for runs of its blocks, instead of those that publish was given; where ranges overlap
-  // the last one counts, and blocks in none are kept as `hints` say. Copied.
+  // What was published by publish_on keeps its slots until its kernels are done, though the lease is gone,
+  // and so it is when a lease is destroyed. `ranges`: wishes for runs of its blocks, instead of those that
+  // publish was given; where ranges overlap the last one counts, and blocks in none are kept as `hints` say.
+  // Copied.
   Status release(const Hints& hints = {}, std::span<const RetainRange> ranges = {}) noexcept;
+
+  // The same for slots, published or not, that the kernels on `stream` may still read or write: nobody else
+  // gets them until all that is on the stream now is done. The lease is empty at once, and counts against
+  // max_leases until then. Where the status is not ok the lease is as it was. kBusy: the device has too many
+  // marks open, ask again when some kernels are done; kUnsupported: the tier has no streams; kMisuse. On a
+  // device that is lost nothing runs any more: ok.
+  Status release_on(Stream stream, const Hints& hints = {},
+                    std::span<const RetainRange> ranges = {}) noexcept;
 
  private:
   friend class Space;
@@ -106,6 +130,26 @@ class Ticket {
   // Once done: ok if every block asked for that is known was had; else why the prefix is shorter.
   // kBusy while not done.
   Status status() const noexcept;
+
+  // Tickets of acquire_on, before they are done. Lets what is put on the ticket's stream from now on wait, on
+  // the device, until the ticket is answered, however; or, of a tier with segments, until as many as
+  // `segments`, from the first on, have arrived in every block. Whether the blocks are what they should be
+  // the status says, in the end: results that used them count only if it is ok, or as far as the lease goes.
+  // After done() nothing is put on the stream. The wait ends even if the ticket is dropped; with
+  // mover.threads = 0, somebody has to poll meanwhile. kUnsupported: the device cannot, wait() instead;
+  // kMisuse: not a ticket of acquire_on; kUnavailable: the device is lost.
+  Status wait_on_stream(std::uint32_t segments = kAllSegments) noexcept;
+  static constexpr std::uint32_t kAllSegments = ~0u;
+
+  // Where the blocks are, or will be; returns how many. A block of which this turns out wrong is not in the
+  // lease: the prefix ends before it. kBusy: a block's place is not known yet, poll or wait a little; of a
+  // ticket of acquire: it is not done. kInvalid: more blocks than places in the span. kMisuse: empty.
+  Result<std::uint32_t> slots(std::span<Slot> slots) const noexcept;
+
+  // So many segments of every block have arrived, from the first on; all of them once done(). It only rises,
+  // and counts what will be had: if a block fails, the status says so. Tickets of acquire: none before
+  // done().
+  std::uint32_t segments_ready() const noexcept;
 
   // Once done: the leased prefix, possibly empty or shorter than asked for. The ticket is empty afterwards.
   // An empty lease while not done.
@@ -153,12 +197,19 @@ struct LatencyStats {
 struct TierStats {
   std::string name;
   std::uint32_t slots = 0, free = 0, resident = 0, leased = 0, quarantined = 0;
+  std::uint32_t kept = 0;   // slots of a persistent tier that is offline, or has just come back, whose blocks
+                            // are yet to be found again
+  std::uint32_t ready = 0;  // of the slots; fewer than all while the tier's memory is still being made ready
+  std::string stopped;      // why it has fewer than all for good; empty: it has not
   std::uint64_t slot_bytes = 0;
   std::uint64_t hits = 0;             // blocks acquired whose nearest copy was here
   std::uint64_t dropped_clean = 0;    // copies dropped while another tier had one
   std::uint64_t dropped_last = 0;     // last copies dropped: blocks forgotten
   std::uint64_t dropped_corrupt = 0;  // copies dropped after a failed check or read
-  std::uint32_t recovered = 0;        // blocks that were here before the space was opened
+  std::uint32_t recovered = 0;        // blocks found here when the space was opened, or the tier came back
+  std::uint64_t discarded = 0;        // slots that its devices were told hold nothing any more
+  std::uint64_t scrubbed = 0;         // copies read only to verify them (TierConfig::scrub)
+  std::uint64_t scrubbed_bad = 0;     // of these, not what they should be, or unreadable: dropped
   bool online = true;
   std::uint64_t went_offline = 0, came_back = 0;  // so often
 };
@@ -177,6 +228,7 @@ struct LinkStats {
   std::uint64_t strays = 0;            // of those in flight: nobody waits for them, see Space::bring_back
   std::uint64_t latency_ns = 0;        // moving average, submit to completion of one copy
   std::uint64_t bytes_per_second = 0;  // moving average while busy
+  std::string slowed;                  // why it is slower than it could be; empty: it is not
 };
 
 struct Stats {
@@ -190,14 +242,16 @@ struct Stats {
   std::uint32_t pinned = 0;           // blocks pinned, see Space::pin
   std::uint32_t leases = 0;           // leases and tickets alive
   std::uint64_t oldest_lease_ns = 0;  // its age
+  // How tiers are joined, where there was a choice, and why not otherwise: "nvme>hbm: ...".
+  std::vector<std::string> remarks;
   std::string learned;  // of policy.learned: "loaded", or "fresh: " and why; empty: none is configured
 };
 
 // A clock for mover.threads = 0; must never go backwards.
 using Clock = std::function<std::uint64_t()>;
 
-// Memory of the engine that becomes a tier (TierInfo::adopted). Slot s of segment g is at
-// bases[g] + s * stride_bytes and has segment_bytes.
+// Memory of the engine, of the host or (kind "hbm") of a device, that becomes a tier (TierInfo::adopted).
+// Slot s of segment g is at bases[g] + s * stride_bytes and has segment_bytes.
 struct AdoptedMemory {
   std::vector<std::byte*> bases;
   std::uint64_t stride_bytes = 0;
@@ -208,7 +262,7 @@ struct AdoptedMemory {
 // Parts an engine, a test or a simulator brings itself; all optional.
 struct Parts {
   struct Adopted {
-    std::string tier;  // name of a tier of kind "adopted" in the config
+    std::string tier;  // name of a tier of kind "adopted" or "hbm" in the config
     AdoptedMemory memory;
   };
   std::vector<Adopted> adopted;
@@ -229,6 +283,8 @@ class Space {
   // Stops the mover, waits for I/O in flight, closes the tiers (as soon as the last lease is gone). Tickets
   // are answered after mover.deadline at the latest. A device that gives its copies back never, though they
   // were canceled, is waited for in the end, by the links: nobody may free memory that it may still write to.
+  // So are kernels of the engine whose lease was released on their stream, for as long as they run, by the
+  // device's tier. A device that is lost is waited for by nobody.
   ~Space();
 
   Layout layout() const noexcept;
@@ -240,10 +296,18 @@ class Space {
   Match match(std::span<const BlockKey> chain) const noexcept;
 
   // Leases the longest known prefix of `chain` in `tier`, loading what is in other tiers only. Blocks that
-  // cannot be had shorten the prefix; the ticket says why. kInvalid: no such tier, `into` of another size;
-  // kBusy: max_leases reached.
+  // cannot be had shorten the prefix; the ticket says why. It is done when the kernels are that write what
+  // was published by publish_on. kInvalid: no such tier, `into` of another size; kBusy: max_leases reached.
   Result<Ticket> acquire(std::span<const BlockKey> chain, TierIndex tier,
                          const AcquireOptions& options = {}) noexcept;
+
+  // The same for kernels on `stream`: what is put on it from now on comes after what writes the blocks that
+  // are there already, and the ticket is done when the others are: the engine's threads wait for neither (see
+  // Ticket::wait_on_stream). A done ticket says that the blocks are in order on this stream, not that the
+  // host or another stream may read them. kUnsupported: the tier has no streams; kUnavailable: its device is
+  // lost; kBusy: its stream takes nothing more, or as above.
+  Result<Ticket> acquire_on(std::span<const BlockKey> chain, TierIndex tier, Stream stream,
+                            const AcquireOptions& options = {}) noexcept;
 
   // `n` writable slots, which hold no block yet; fewer where admission (`chain`) grants fewer. kFull:
   // more than can ever be freed while the present leases live; kBusy: not now, moves are under way; kMisuse:
@@ -258,6 +322,14 @@ class Space {
   // they hold from the release on as well, for blocks that were known already too.
   Status publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first, const Hints& hints = {},
                  std::span<const RetainRange> ranges = {}) noexcept;
+
+  // The same for bytes that kernels on `stream` are writing: the blocks can be matched and acquired at once,
+  // and whoever acquires them gets them when all that is on the stream now is done. Where a key is known
+  // already, the lease keeps its own slot, which nobody shares: slots do not change. kUnsupported: the tier
+  // has no streams; kUnavailable: its device is lost; kBusy: too many marks are open there; the lease is as
+  // it was.
+  Status publish_on(Lease& lease, Stream stream, std::span<const BlockKey> chain, std::size_t first,
+                    const Hints& hints = {}, std::span<const RetainRange> ranges = {}) noexcept;
 
   // Pins blocks for so long, to the second and never shorter; all of them or none. With a tier: their copies
   // there stay there. Without: the blocks are not forgotten; a last copy may be demoted, never dropped. Pins
@@ -283,7 +355,7 @@ class Space {
   // itself. Until a copy to or from it has succeeded it is on trial: one copy at a time, and the first
   // failure takes it offline again. kMisuse: it is online. kBusy, and `why` (if not null) says what it waits
   // for: its device has not given back all copies that were in flight, or copies there are leased. kInvalid:
-  // no such tier. Not for the hot path.
+  // no such tier; kUnavailable: its device is lost. Not for the hot path.
   Status bring_back(TierIndex tier, std::string* why = nullptr) noexcept;
 
   // Announces that these keys will be needed in about `ahead`: the policy may bring them near.
@@ -305,7 +377,8 @@ class Space {
   // Writes to the nearest persistent tier all blocks that only other tiers hold, as far as the policy makes
   // room for them there, so that the next space finds them: before an orderly end. Blocks that are published
   // meanwhile may be left out. kUnsupported: no tier that is online is persistent; kUnavailable: it went
-  // offline; kTimeout: blocks are left, prefixes first are written. Any thread, one at a time.
+  // offline, or another tier did meanwhile, and all is written but what was only there; kTimeout: blocks are
+  // left, prefixes first are written. Any thread, one at a time.
   Status save(std::chrono::nanoseconds timeout) noexcept;
 
   Stats stats() const;  // allocates
@@ -319,6 +392,7 @@ class Space {
 
  private:
   explicit Space(Core* core) noexcept : core_(core) {}
+  Status check(const Lease& lease) const noexcept;
   Space(const Space&) = delete;
   Space& operator=(const Space&) = delete;
 

@@ -6,6 +6,7 @@
 // Thread contract: immutable after construction; every method may be called from any thread.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "kelvin/block.h"
+#include "kelvin/status.h"
 
 namespace kelvin {
 
@@ -69,6 +71,97 @@ class Ledger {
   Ledger& operator=(const Ledger&) = delete;
 };
 
+// Discarder: tells the devices of a tier that slots hold nothing any more (TRIM), so that they need not carry
+// the old bytes along.
+//
+// Thread contract: one thread at a time (the mover's).
+class Discarder {
+ public:
+  virtual ~Discarder() = default;
+
+  // Begins to discard these slots, and returns at once. False: what was begun before is not over, or the
+  // devices do not want to know any more. Precondition: they hold nothing, and nobody reads or writes them
+  // until over() says true.
+  virtual bool begin(std::span<const Slot> slots) noexcept = 0;
+
+  // Whether what was begun last is over, well or not: its slots may be written again.
+  virtual bool over() noexcept = 0;
+
+ protected:
+  Discarder() = default;
+  Discarder(const Discarder&) = delete;
+  Discarder& operator=(const Discarder&) = delete;
+};
+
+// A stream of the engine on a device, as the device's own interface names it (CUDA: a CUstream); null: its
+// default stream.
+using Stream = void*;
+
+// Streams: puts the engine's work on a device and Kelvin's own copies in order, so that no CPU waits for
+// either.
+//
+// A slot may *follow* a stream: its bytes are in use until the device has done what was on that stream when
+// follow() was called. The tier's links copy to and from such a slot after that, in the device's own order.
+//
+// Thread contract: any thread. Nothing allocates or waits once the tier is open.
+class Streams {
+ public:
+  virtual ~Streams() = default;
+
+  // These slots follow what is on `stream` now (and what they followed before). Returns a mark, larger than
+  // all marks before: passed(mark) says when it is done. Without slots: a mark of the stream alone. kBusy:
+  // too many marks are open. kUnavailable: the device is lost; whoever used the slots uses them no more.
+  virtual Result<std::uint64_t> follow(Stream stream, std::span<const Slot> slots) noexcept = 0;
+
+  // What is put on `stream` from now on comes after what these slots follow.
+  virtual Status precede(Stream stream, std::span<const Slot> slots) noexcept = 0;
+
+  // Ok: done, as 0 always is. kBusy: not yet. Any other: the device is lost.
+  virtual Status passed(std::uint64_t mark) noexcept = 0;
+  // The largest mark that one of these slots follows and that has not passed; 0: none.
+  virtual std::uint64_t open_mark(std::span<const Slot> slots) noexcept = 0;
+
+  // Words in host memory that the device can wait for: space.max_leases of them, all 0 at first. `wait` lets
+  // what is put on `stream` from now on wait until int32(words()[word] - value) >= 0. kUnsupported: this
+  // device cannot.
+  virtual std::span<std::atomic<std::uint32_t>> words() noexcept = 0;
+  virtual Status wait(Stream stream, std::uint32_t word, std::uint32_t value) noexcept = 0;
+
+ protected:
+  Streams() = default;
+  Streams(const Streams&) = delete;
+  Streams& operator=(const Streams&) = delete;
+};
+
+// SlotAccess: the host's way to blocks that it cannot address: for tools, tests and engines' odd bytes, not
+// for speed. Each call waits for the device.
+//
+// Thread contract: any thread; the caller has the slot to itself (write) or leased (the others).
+class SlotAccess {
+ public:
+  virtual ~SlotAccess() = default;
+
+  // A whole block, its segments in order. Precondition: the span has slot_bytes.
+  virtual Status read(Slot slot, std::span<std::byte> block) noexcept = 0;
+  virtual Status write(Slot slot, std::span<const std::byte> block) noexcept = 0;
+  // The crc32c of each slot's bytes, computed where they are. Precondition: as many results as slots.
+  virtual Status checksums(std::span<const Slot> slots, std::span<std::uint32_t> results) noexcept = 0;
+
+ protected:
+  SlotAccess() = default;
+  SlotAccess(const SlotAccess&) = delete;
+  SlotAccess& operator=(const SlotAccess&) = delete;
+};
+
+// Growth: how far a tier has come whose memory is made ready in the background, while it serves already.
+//
+// Thread contract: the tier writes, any thread reads.
+struct Growth {
+  std::atomic<std::uint32_t> ready{0};  // slots 0 .. ready-1 may be used; it never falls
+  // Why no more will come; lives as long as the tier. Null: they will.
+  std::atomic<const char*> stopped{nullptr};
+};
+
 struct TierInfo {
   std::string name;  // unique in its space, from the config
   TierKind kind = TierKind::kFake;
@@ -81,6 +174,14 @@ struct TierInfo {
   bool adopted = false;             // the engine owns the memory and names the slots
   std::vector<HostRange> ranges;    // kHost only: the memory that holds all slots
   Ledger* ledger = nullptr;         // of a tier whose blocks outlive the process; lives as long as the tier
+  Discarder* discarder = nullptr;   // of a tier whose devices want to know which slots hold nothing; likewise
+  const Growth* growth = nullptr;   // of a tier that grows to `slots`; likewise. Null: all are ready
+  Streams* streams = nullptr;       // of a tier on a device with streams; likewise
+  SlotAccess* access = nullptr;     // of a tier that the host cannot address; likewise
+  // Of a tier whose memory other processes may map: a handle to do it by, the tier's. What is mapped begins
+  // at address(Slot(0), 0). -1: not shared.
+  int shared_fd = -1;
+  int near_node = -1;  // of a tier on a device: the memory node that the device is near to; -1: not known
 };
 
 class Tier {

@@ -15,6 +15,7 @@ constexpr float kHottest = std::numeric_limits<float>::max();
 void HeatPolicy::begin_admission(const Newcomers* newcomers, std::uint64_t now_ns) noexcept {
   admission_.newcomers = newcomers;
   if (newcomers == nullptr) return;
+  learn_returns();
   Request& request = admission_.request;
   admission_.serial = request_of(*newcomers);
   if (const Request* known = requests_.find(admission_.serial)) {

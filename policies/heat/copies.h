@@ -42,6 +42,7 @@ class Copies {
     swap(place_[block], static_cast<std::uint32_t>(order_.size()) - 1);
     order_.pop_back();
     place_[block] = kNowhere;
+    prefetch_ends();
   }
 
   // Children of `block` that have a copy in this tier or a nearer one; a block with 65,535 of them at once
@@ -64,6 +65,12 @@ class Copies {
  private:
   static constexpr std::uint32_t kNowhere = 0xFFFF'FFFF;
   static constexpr std::uint16_t kMany = 0xFFFF;
+
+  // What the next removal moves.
+  void prefetch_ends() const noexcept {
+    if (leaves_ != 0) __builtin_prefetch(&place_[order_[leaves_ - 1]], 1);
+    if (!order_.empty()) __builtin_prefetch(&place_[order_.back()], 1);
+  }
 
   void swap(std::uint32_t i, std::uint32_t j) noexcept {
     std::swap(order_[i], order_[j]);

@@ -32,6 +32,7 @@ bool Ghosts::put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, 
   }
   const bool full = (place->word & kUsed) != 0;
   if (full) *displaced = unpack(*place);
+  known_ += full ? 0 : 1;
   place->request = ghost.request;
   place->word = kUsed | static_cast<std::uint32_t>(ghost.part) << 24 |
                 static_cast<std::uint32_t>(std::min(ghost.forks, kMostForks)) << 20 | tag;
@@ -46,6 +47,7 @@ std::size_t Ghosts::way_of(const Set& set, const BlockKey& key) noexcept {
 }
 
 bool Ghosts::find(const BlockKey& key, Ghost* ghost) const noexcept {
+  if (known_ == 0) return false;
   const Set& set = sets_[place_of(key)];
   const std::size_t way = way_of(set, key);
   if (way == set.entries.size()) return false;
@@ -54,11 +56,13 @@ bool Ghosts::find(const BlockKey& key, Ghost* ghost) const noexcept {
 }
 
 bool Ghosts::take(const BlockKey& key, Ghost* ghost) noexcept {
+  if (known_ == 0) return false;
   Set& set = sets_[place_of(key)];
   const std::size_t way = way_of(set, key);
   if (way == set.entries.size()) return false;
   *ghost = unpack(set.entries[way]);
   set.entries[way].word = 0;
+  --known_;
   return true;
 }
 

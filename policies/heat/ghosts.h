@@ -32,7 +32,7 @@ class Ghosts {
   // Remembers a block. True: `displaced` had to go for it.
   bool put(const BlockKey& key, const Ghost& ghost, std::uint32_t newest, Ghost* displaced) noexcept;
   void prefetch(const BlockKey& key) const noexcept { __builtin_prefetch(&sets_[place_of(key)]); }
-  // False: the block is not known.
+  // False: the block is not known; at once where none is, as while a space takes in what a drive remembers.
   bool find(const BlockKey& key, Ghost* ghost) const noexcept;
   // Takes a block out; false: it is not known.
   bool take(const BlockKey& key, Ghost* ghost) noexcept;
@@ -60,6 +60,7 @@ class Ghosts {
 
   std::vector<Set> sets_;
   int shift_;
+  std::uint64_t known_ = 0;  // blocks
 };
 
 }  // namespace kelvin::heat

@@ -5,10 +5,12 @@
 // blocks) and of the block's part in it, each weight with a correction for every four octaves of age;
 // the age relative to the gaps seen and foreseen enters bin by bin. Learned one outcome at a time by gradient
 // steps that shrink as evidence grows (AdaGrad), so that few outcomes move little and nothing is ever
-// recomputed.
+// recomputed. Of each weight but a bin's own only that counts by which it is farther from zero than chance
+// would lead it (soft thresholding): of the many that are learned, most mean nothing.
 //
-// Source: Duchi et al., "Adaptive subgradient methods", JMLR 2011; discrete-time survival: Singer and
-// Willett, 1993; index of a policy that may stop at any age: Gittins, 1979.
+// Source: Duchi et al., "Adaptive subgradient methods", JMLR 2011; Donoho, "De-noising by soft-thresholding",
+// IEEE Transactions on Information Theory 1995; discrete-time survival: Singer and Willett, 1993; index of a
+// policy that may stop at any age: Gittins, 1979.
 //
 // Thread contract: one thread. Allocates at construction only.
 #pragma once
@@ -66,9 +68,18 @@ class Hazard {
   };
   explicit Hazard(const Rates& rates);
 
-  // Of `count[p]` blocks in each part p, those in `part` (all parts: `kParts`) were used again at that age,
-  // or none was until it ended.
-  void survived(const Traits& traits, int bin, std::span<const std::uint32_t, kParts> count) noexcept;
+  // A request that reached the end of `bin`, with so many blocks in each part that nobody had used again.
+  struct Survivor {
+    const Traits* traits = nullptr;
+    const std::array<std::uint32_t, kParts>* waiting = nullptr;
+    std::size_t bin = 0;
+  };
+  // Learned from at once: none waits for another's arithmetic. More of them learn worse.
+  static constexpr std::size_t kMostSurvivors = 2;
+
+  // What is learned of one of them counts for those in later calls. Precondition: at most kMostSurvivors.
+  void survived(std::span<const Survivor> survivors) noexcept;
+  // `count` blocks in `part` were used again at that age.
   void returned(const Traits& traits, int bin, Part part, std::uint32_t count) noexcept;
 
   // Heat of a block that has reached `bin`, and the next one: the largest ratio, over all times to wait, of
@@ -80,7 +91,7 @@ class Hazard {
   Heats heats(const Traits& traits, int bin, Part part) const noexcept;
 
   // What was learned, as numbers in a fixed order.
-  static std::size_t numbers() noexcept { return 2 * kAll + kBins; }
+  static std::size_t numbers() noexcept { return 2 * kAll + kBins + 2 * (kBins / kCoarse); }
   void read(std::span<float> numbers) const noexcept;
   void write(std::span<const float> numbers) noexcept;
 
@@ -113,14 +124,34 @@ class Hazard {
   static void part_terms(const Traits& traits, int bin, std::size_t part,
                          std::span<std::uint32_t, kPartTerms> term) noexcept;
   static int bins_of(float pace) noexcept;
-  float sum(std::span<const std::uint32_t> term) const noexcept;
-  void step(std::span<const std::uint32_t> term, float gradient) noexcept;
+  void count_weights() noexcept;
+  template <std::size_t kCount>
+  float known(const std::array<std::uint32_t, kCount>& term) const noexcept;
+  template <std::size_t kMost>
+  struct Outcomes;
+  template <std::size_t kMost>
+  void weigh(Outcomes<kMost>& outcomes, float used) noexcept;
+  template <std::size_t kCount>
+  void step(const std::array<std::uint32_t, kCount>& term, float gradient) noexcept;
+  float trust(std::size_t bin) const noexcept;
 
   const Rates rates_;
-  std::vector<float> weights_;
-  std::vector<float> evidence_;  // sums of squared gradients, by weight
+  struct Weight {
+    float value = 0;
+    float evidence = 0;  // sum of squared gradients
+  };
+  std::vector<Weight> weights_;
+  std::vector<float> counted_;  // what of each weight's value counts
   std::array<float, kBins>
       returns_from_{};  // by bin: how many times blocks of that age or older ones came back
+  // By how much what is known of requests foretells too much: the factor for its part of the logit that would
+  // have fitted the outcomes so far best, each of which was foretold before it was learned from. One for all
+  // bins that share a correction.
+  struct Fit {
+    float factor = 0;  // times the evidence
+    float evidence = 0;
+  };
+  std::array<Fit, kBins / kCoarse> fits_{};
 };
 
 }  // namespace kelvin::heat

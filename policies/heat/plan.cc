@@ -59,8 +59,9 @@ std::uint64_t HeatPolicy::block_bytes() const noexcept {
   return bytes;
 }
 
+// One that wants nothing, as a mover's thread asks for at any time, in the middle of a request too, changes
+// nothing: what was learned must not depend on it.
 std::size_t HeatPolicy::plan(const View& view, const Budget& budget, std::span<Move> moves) noexcept {
-  learn_returns();
   begin_admission(budget.newcomers, budget.now_ns);
   Plan plan{view, budget, moves};
   // Farthest first: what is freed there is what nearer tiers demote into.
@@ -207,8 +208,10 @@ HeatPolicy::Candidate HeatPolicy::pick_any(Plan& plan, TierIndex t) noexcept {
   return deepest == kNone ? Candidate{} : Candidate{deepest, rank(deepest, plan.budget.now_ns)};
 }
 
-// The parent of a victim that was its only child, if it is no hotter; else it becomes a candidate.
+// The parent of a victim that was its only child, if it is no hotter; else it becomes a candidate. A child
+// that stays in a nearer tier still needs it.
 HeatPolicy::Candidate HeatPolicy::next_up(Plan& plan, TierIndex t, const Candidate& child) noexcept {
+  if ((blocks_[child.block].tiers & ((1U << t.value) - 1)) != 0) return {};
   const std::uint32_t id = blocks_[child.block].parent;
   const Copies& copies = tiers_[t.value].copies;
   if (id == kNone || !copies.contains(id) || copies.children(id) != 1 || blocks_[id].passed) return {};
@@ -224,6 +227,10 @@ HeatPolicy::Candidate HeatPolicy::next_up(Plan& plan, TierIndex t, const Candida
 }
 
 void HeatPolicy::free_slots(Plan& plan, TierIndex t) noexcept {
+  learn_returns();
+  // What stays in a farther tier may leave this one all the same.
+  for (const std::uint32_t block : passed_) blocks_[block].passed = false;
+  passed_.clear();
   std::uint32_t wanted = plan.budget.want_free[t.value];
   // Nothing but what has a copy below may go while a caller waits and nothing may be forgotten.
   const bool only_clean = plan.budget.at_once && !plan.budget.may_forget && plan.below(t);

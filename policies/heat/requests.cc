@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 namespace kelvin::heat {
 namespace {
@@ -33,7 +34,7 @@ float log_of(std::uint32_t value) noexcept { return std::log2(static_cast<float>
 }  // namespace
 
 Requests::Requests(std::uint32_t capacity, const Hazard::Rates& rates)
-    : ring_(capacity), latest_(std::bit_ceil(capacity / 4 + 1), kNone), hazard_(rates) {
+    : capacity_(capacity), ring_(capacity), latest_(std::bit_ceil(capacity / 4 + 1), kNone), hazard_(rates) {
   grown_.reserve(kMostGrown);
 }
 
@@ -43,7 +44,7 @@ std::uint32_t Requests::begin(std::uint64_t now_ns) noexcept {
   if (next_ == kNone) next_ = 0;  // 4e9 requests on; the ring's older ones are forgotten with it
   if (next_ == 0) count_ = 0;
   count_ = std::min<std::uint32_t>(count_ + 1, capacity());
-  Request& request = ring_[serial % ring_.size()];
+  Request& request = at(serial);
   request = Request{};
   request.begin_ns = now_ns;
   request.previous = request.sibling = kNone;
@@ -53,16 +54,29 @@ std::uint32_t Requests::begin(std::uint64_t now_ns) noexcept {
 // Requests are in order of time: those that passed the end of a bin since the last call are the next ones.
 void Requests::let_time_pass(std::uint64_t now_ns) noexcept {
   const std::uint32_t oldest = next_ - count_;
+  std::array<Hazard::Survivor, Hazard::kMostSurvivors> survivors;
+  std::size_t survived = 0;
   for (std::size_t bin = 0; bin + 1 < kBins; ++bin) {
+    if (now_ns < due_ns_[bin]) continue;
     std::uint32_t& at = reached_[bin];
     if (next_ - at > count_) at = oldest;
-    for (; at != next_; ++at) {
-      Request& request = ring_[at % ring_.size()];
-      if (now_ns < request.begin_ns + kEdges[bin + 1]) break;
-      hazard_.survived(request.traits, static_cast<int>(bin), request.waiting);
+    for (due_ns_[bin] = 0; at != next_; ++at) {
+      Request& request = ring_[place_of(at)];
+      const std::uint64_t due_ns = request.begin_ns + kEdges[bin + 1];
+      if (now_ns < due_ns) {
+        due_ns_[bin] = due_ns;
+        break;
+      }
+      prefetch_all(at + 2);  // the next one is looked at in a moment; this memory was last touched a bin ago
+      if (std::ranges::any_of(request.waiting, [](std::uint32_t blocks) { return blocks != 0; })) {
+        survivors[survived++] = {&request.traits, &request.waiting, bin};
+      }
+      if (survived == survivors.size())
+        hazard_.survived(std::span(survivors).first(std::exchange(survived, 0)));
       if (bin >= kFirstGrown && grown_.size() < kMostGrown) grown_.push_back(at);
     }
   }
+  hazard_.survived(std::span(survivors).first(survived));
 }
 
 void Requests::follow(Request& request, std::uint32_t previous, std::uint32_t known) noexcept {

@@ -12,7 +12,7 @@ namespace kelvin::heat {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x3154'484B;  // "KHT1"
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;          // of what the numbers mean
 constexpr std::size_t kWord = 4;
 constexpr std::size_t kHeaderWords = 3;
 

@@ -43,11 +43,12 @@ KELVIN_AVX512_INLINE __m512i fold(__m512i message, __m512i factors, __m512i next
   return _mm512_ternarylogic_epi64(first, last, next, 0x96);  // exclusive or of the three
 }
 
-// Loads a line, stores it past the caches where this is a copy.
+// Loads the line at `at`, stores it past the caches where this is a copy; else `to` is null.
 template <bool kCopy>
-KELVIN_AVX512_INLINE __m512i pass_line(unsigned char* to, const unsigned char* from) noexcept {
-  const __m512i line = load_line(from);
-  if constexpr (kCopy) _mm512_stream_si512(reinterpret_cast<__m512i*>(to), line);
+KELVIN_AVX512_INLINE __m512i pass_line(unsigned char* to, const unsigned char* from,
+                                       std::size_t at) noexcept {
+  const __m512i line = load_line(from + at);
+  if constexpr (kCopy) _mm512_stream_si512(reinterpret_cast<__m512i*>(to + at), line);
   return line;
 }
 
@@ -56,22 +57,22 @@ KELVIN_AVX512_INLINE __m512i pass_line(unsigned char* to, const unsigned char* f
 template <bool kCopy>
 KELVIN_AVX512_INLINE std::uint32_t fold_lines(std::uint32_t state, unsigned char* to,
                                               const unsigned char* from, std::size_t bytes) noexcept {
-  __m512i a = pass_line<kCopy>(to, from);
-  __m512i b = pass_line<kCopy>(to + kLine, from + kLine);
-  __m512i c = pass_line<kCopy>(to + 2 * kLine, from + 2 * kLine);
-  __m512i d = pass_line<kCopy>(to + 3 * kLine, from + 3 * kLine);
+  __m512i a = pass_line<kCopy>(to, from, 0);
+  __m512i b = pass_line<kCopy>(to, from, kLine);
+  __m512i c = pass_line<kCopy>(to, from, 2 * kLine);
+  __m512i d = pass_line<kCopy>(to, from, 3 * kLine);
   a = _mm512_xor_si512(a, _mm512_zextsi128_si512(_mm_cvtsi32_si128(static_cast<int>(state))));
   std::size_t i = kStep;
   const __m512i over_step = spread(kOverStep);
   for (; i + kStep <= bytes; i += kStep) {
-    a = fold(a, over_step, pass_line<kCopy>(to + i, from + i));
-    b = fold(b, over_step, pass_line<kCopy>(to + i + kLine, from + i + kLine));
-    c = fold(c, over_step, pass_line<kCopy>(to + i + 2 * kLine, from + i + 2 * kLine));
-    d = fold(d, over_step, pass_line<kCopy>(to + i + 3 * kLine, from + i + 3 * kLine));
+    a = fold(a, over_step, pass_line<kCopy>(to, from, i));
+    b = fold(b, over_step, pass_line<kCopy>(to, from, i + kLine));
+    c = fold(c, over_step, pass_line<kCopy>(to, from, i + 2 * kLine));
+    d = fold(d, over_step, pass_line<kCopy>(to, from, i + 3 * kLine));
   }
   const __m512i over_line = spread(kOverLine);
   d = fold(fold(fold(a, over_line, b), over_line, c), over_line, d);
-  for (; i < bytes; i += kLine) d = fold(d, over_line, pass_line<kCopy>(to + i, from + i));
+  for (; i < bytes; i += kLine) d = fold(d, over_line, pass_line<kCopy>(to, from, i));
   alignas(kLine) unsigned char rest[kLine];
   _mm512_store_si512(rest, d);
   return one_stream(0, rest, kLine);
@@ -95,7 +96,7 @@ KELVIN_AVX512 void avx512_copy(void* to, const void* from, std::size_t bytes) no
   const std::size_t head = std::min(bytes, bytes_to_line(to));
   std::memcpy(out, in, head);
   out += head, in += head, bytes -= head;
-  for (; bytes >= kLine; bytes -= kLine, out += kLine, in += kLine) pass_line<true>(out, in);
+  for (; bytes >= kLine; bytes -= kLine, out += kLine, in += kLine) pass_line<true>(out, in, 0);
   std::memcpy(out, in, bytes);
   _mm_sfence();
 }

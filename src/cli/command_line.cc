@@ -18,6 +18,7 @@ struct Parsed {
   SimArguments sim;
   TuneArguments tune;
   BenchArguments bench;
+  TopoArguments topo;
   GenArguments gen;
   UpkeepArguments upkeep;
   std::string trace;
@@ -71,9 +72,9 @@ CLI::App* add_tune(CLI::App& app, TuneArguments& to) {
   command->add_option("TRACE", to.traces, "JSON lines, plain or zstd; - is standard input")->required();
   command->add_option("--config", to.config, "tiers, policy and mover (TOML)")->required()->type_name("FILE");
   command
-      ->add_option(
-          "--vary", to.vary,
-          "KEY=V1,V2,... or KEY=LO..HI[:STEPS][:log], such as policy.sample=16,64; once for each key")
+      ->add_option("--vary", to.vary,
+                   "KEY=V1,V2,... or KEY=LO..HI[:STEPS][:log], such as policy.sample=16,64, "
+                   "tier.dram.capacity=1GiB..8GiB or tenant.chat.share=0..50%; once for each key")
       ->required()
       ->allow_extra_args(false)
       ->type_name("VALUES");
@@ -112,6 +113,16 @@ CLI::App* add_bench(CLI::App& app, BenchArguments& to) {
   command->add_option("--json", to.json, "write the results here; - is standard output")->type_name("OUT");
   command->add_flag("--write", to.write, "write a copy of the config with these speeds, FILE.measured.toml");
   command->add_option("--out", to.out, "write that copy here")->type_name("FILE");
+  return command;
+}
+
+CLI::App* add_topo(CLI::App& app, TopoArguments& to) {
+  CLI::App* command =
+      app.add_subcommand("topo", "Show what memory and devices this machine has; propose tiers for it");
+  command->add_option("--json", to.json, "write it all here; - is standard output")->type_name("OUT");
+  command->add_option("--config", to.config, "write a config for this machine here; - is standard output")
+      ->type_name("OUT");
+  command->add_flag("--measure", to.measure, "measure the links between the proposed tiers, in seconds");
   return command;
 }
 
@@ -179,6 +190,7 @@ int run_command_line(int argc, const char* const* argv) try {
   const CLI::App* sim = add_sim(app, parsed.sim);
   const CLI::App* tune = add_tune(app, parsed.tune);
   const CLI::App* bench = add_bench(app, parsed.bench);
+  const CLI::App* topo = add_topo(app, parsed.topo);
   const auto upkeep = add_nvme(app, parsed.upkeep);
   CLI::App* trace = app.add_subcommand("trace", "Make and look at traces");
   trace->require_subcommand(1);
@@ -199,6 +211,7 @@ int run_command_line(int argc, const char* const* argv) try {
   if (sim->parsed()) return sim_command(parsed.sim);
   if (tune->parsed()) return tune_command(parsed.tune);
   if (bench->parsed()) return bench_command(parsed.bench);
+  if (topo->parsed()) return topo_command(parsed.topo);
   for (const auto& [command, run] : upkeep) {
     if (command->parsed()) return run(parsed.upkeep);
   }

@@ -60,6 +60,12 @@ struct BenchArguments {
   std::string json;    // "": none; "-": standard output, instead of the table
 };
 
+struct TopoArguments {
+  std::string json;    // "": none; "-": standard output, instead of the tree
+  std::string config;  // likewise; a config for this machine
+  bool measure = false;
+};
+
 struct UpkeepArguments {
   std::string path;
   bool yes = false;      // format
@@ -80,6 +86,7 @@ int replay_command(const ReplayArguments& arguments);
 int sim_command(const SimArguments& arguments);
 int tune_command(const TuneArguments& arguments);
 int bench_command(const BenchArguments& arguments);
+int topo_command(const TopoArguments& arguments);
 int nvme_format_command(const UpkeepArguments& arguments);
 int nvme_info_command(const UpkeepArguments& arguments);
 int nvme_fsck_command(const UpkeepArguments& arguments);

@@ -14,6 +14,11 @@ namespace {
 
 using WallClock = std::chrono::steady_clock;
 
+std::uint64_t ns_since(WallClock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(WallClock::now() - start).count());
+}
+
 std::uint64_t median(std::vector<std::uint64_t> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::ranges::nth_element(values, middle);
@@ -29,16 +34,19 @@ class Pair {
   // Each round stores what was published anew, then loads it back. The first round warms up.
   Status run(LinkSpeed& load, LinkSpeed& store) {
     for (const bool single : {true, false}) {
-      const std::size_t count = single ? 1 : tiers_.blocks();
+      const std::size_t count = single ? 1 : affordable(load.one_block_ns + store.one_block_ns);
+      const std::size_t rounds = single ? options_.singles : options_.rounds;
+      const auto start = WallClock::now();
       std::vector<std::uint64_t> loads;
       std::vector<std::uint64_t> stores;
-      for (std::size_t i = 0; i <= (single ? options_.singles : options_.rounds); ++i) {
+      for (std::size_t i = 0; i <= rounds; ++i) {
         std::uint64_t store_ns = 0;
         std::uint64_t load_ns = 0;
         if (Status status = round(count, store_ns, load_ns); !status.ok()) return status;
         if (i == 0) continue;
         stores.push_back(store_ns);
         loads.push_back(load_ns);
+        if (options_.most_ns != 0 && ns_since(start) > options_.most_ns / 2) break;
       }
       note(load, median(loads), count, single);
       note(store, median(stores), count, single);
@@ -47,6 +55,14 @@ class Pair {
   }
 
  private:
+  // So many blocks that all rounds of them, there and back, fit into half of the time.
+  std::size_t affordable(std::uint64_t block_ns) const {
+    if (options_.most_ns == 0) return tiers_.blocks();
+    const std::uint64_t fit =
+        options_.most_ns / 2 / ((options_.rounds + 1) * std::max<std::uint64_t>(block_ns, 1));
+    return std::clamp<std::size_t>(fit, 1, tiers_.blocks());
+  }
+
   Status round(std::size_t count, std::uint64_t& store_ns, std::uint64_t& load_ns) {
     if (interrupted()) {
       *why_ = "interrupted";
@@ -61,8 +77,7 @@ class Pair {
   Status timed(TierIndex to, std::size_t count, std::uint64_t& ns) {
     const auto start = WallClock::now();
     const Status status = tiers_.load(to, count, why_);
-    const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(WallClock::now() - start).count();
-    ns = static_cast<std::uint64_t>(std::max<std::int64_t>(took, 1));
+    ns = std::max<std::uint64_t>(ns_since(start), 1);
     return status;
   }
 

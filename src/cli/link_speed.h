@@ -32,6 +32,9 @@ struct MeasureOptions {
   std::uint64_t bytes = 256u << 20;  // moved at once, at most
   std::size_t rounds = 5;            // of many blocks
   std::size_t singles = 32;          // blocks alone
+  // Of one pair of tiers, about, once they are open: slow ones then move fewer blocks, fewer times. 0: no
+  // limit.
+  std::uint64_t most_ns = 0;
 };
 
 // Measures the links of each tier with the first one and with the one before it. A pair that cannot be

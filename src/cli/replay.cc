@@ -11,7 +11,6 @@
 #include <span>
 #include <utility>
 
-#include "cli/content.h"
 #include "cli/interrupt.h"
 #include "cli/trace_set.h"
 #include "kelvin/hash.h"
@@ -53,13 +52,18 @@ Result<std::unique_ptr<Replay>> Replay::open(const Config& config, const ReplayO
   }
   auto space = Space::open(config, why, std::move(parts));
   if (!space.ok()) return space.status();
-  const TierInfo* info = (*space)->tier_info(kCompute);
-  if (info == nullptr || info->space != AddressSpace::kHost || info->segments != 1) {
+  const TierInfo& info = *(*space)->tier_info(kCompute);
+  if (!TierContent::reaches(info)) {
     *why = fmt::format(
-        "tier '{}' is first, but a replay writes and reads blocks there: put a tier in host memory first, "
-        "such as "
-        "kind = \"dram\"",
-        info == nullptr ? "" : info->name);
+        "tier '{}' is first, where a replay writes and reads blocks, and its kind gives no way to do so: put "
+        "a tier in host memory first, such as kind = \"dram\", or one in GPU memory",
+        info.name);
+    return Status(Code::kUnsupported, "starting a replay");
+  }
+  if (info.adopted) {
+    *why = fmt::format(
+        "tier '{}' is first, and its slots are an engine's to name: put a tier of another kind first",
+        info.name);
     return Status(Code::kUnsupported, "starting a replay");
   }
   return std::unique_ptr<Replay>(new Replay(std::move(time), std::move(*space), config, options));
@@ -70,7 +74,7 @@ Replay::Replay(std::unique_ptr<TraceTime> time, std::unique_ptr<Space> space, co
     : options_(options),
       time_(std::move(time)),
       space_(std::move(space)),
-      block_bytes_(space_->tier_info(kCompute)->slot_bytes),
+      content_(*space_->tier_info(kCompute)),
       tenants_(config) {}
 
 Hints Replay::hints_of(const Request& request, const BlockKey& root) const {
@@ -133,7 +137,9 @@ Status Replay::serve(const Request& request, const BlockKey& root, std::string* 
   Lease prefix;
   if (Status status = acquire(hints, prefix, why); !status.ok()) return status;
   const std::size_t had = prefix.size();
-  if (options_.verify) verify(prefix);
+  if (options_.verify) {
+    if (Status status = verify(prefix, why); !status.ok()) return status;
+  }
 
   Lease fresh;
   if (Status status = compute(hints, had, fresh, why); !status.ok()) return status;
@@ -184,17 +190,17 @@ Status Replay::acquire(const Hints& hints, Lease& prefix, std::string* why) {
   return {};
 }
 
-void Replay::verify(const Lease& prefix) {
-  for (std::size_t i = 0; i < prefix.size(); ++i) {
-    const std::byte* bytes = prefix.address(i).pointer;
-    ++result_.checked;
-    if (bytes != nullptr && check_content(chain_[i], {bytes, block_bytes_})) continue;
+Status Replay::verify(const Lease& prefix, std::string* why) {
+  const Status status = content_.check(prefix, chain_, [&](std::size_t i, const std::string& what) {
     ++result_.corrupt;
-    if (result_.findings.size() >= kMaxFindings) continue;
+    if (result_.findings.size() >= kMaxFindings) return;
     result_.findings.push_back(
-        fmt::format("request {}: block {} of its prompt, key {:016x}{:016x}, slot {}: wrong bytes",
-                    result_.requests + 1, i, chain_[i].hi, chain_[i].lo, prefix.slot(i).value));
-  }
+        fmt::format("request {}: block {} of its prompt, key {:016x}{:016x}, slot {}: {}",
+                    result_.requests + 1, i, chain_[i].hi, chain_[i].lo, prefix.slot(i).value, what));
+  });
+  if (!status.ok()) return failed(status, "verify", why);
+  result_.checked += prefix.size();
+  return {};
 }
 
 // Plays the forward pass for the blocks from `first` on, as far as tier 0 has room.
@@ -203,11 +209,8 @@ Status Replay::compute(const Hints& hints, std::size_t first, Lease& fresh, std:
   if (rest == 0) return {};
   if (Status status = allocate(rest, hints, fresh, why); !status.ok()) return status;
   const std::size_t made = fresh.size();
-  for (std::size_t i = 0; i < made; ++i) {
-    std::byte* bytes = fresh.address(i).pointer;
-    if (bytes == nullptr)
-      return failed(Status(Code::kMisuse, "a fresh slot without an address"), "allocate", why);
-    fill_content(chain_[first + i], {bytes, block_bytes_});
+  if (Status status = content_.fill(fresh, std::span(chain_).subspan(first, made)); !status.ok()) {
+    return failed(status, "computing blocks", why);
   }
   Status status;
   if (made > 0) {

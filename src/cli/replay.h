@@ -19,6 +19,7 @@
 #include "cli/latency.h"
 #include "cli/progress.h"
 #include "cli/tenants.h"
+#include "cli/tier_content.h"
 #include "cli/trace.h"
 #include "kelvin/config.h"
 #include "kelvin/space.h"
@@ -77,7 +78,7 @@ class Replay {
   Hints hints_of(const Request& request, const BlockKey& root) const;
   void name_keys(const Request& request, const BlockKey& root);
   Status acquire(const Hints& hints, Lease& prefix, std::string* why);
-  void verify(const Lease& prefix);
+  Status verify(const Lease& prefix, std::string* why);
   Status compute(const Hints& hints, std::size_t first, Lease& fresh, std::string* why);
   Status allocate(std::size_t wanted, const Hints& hints, Lease& fresh, std::string* why);
   void show(const TraceReader& reader, Progress& progress);
@@ -85,7 +86,7 @@ class Replay {
   const ReplayOptions options_;
   const std::unique_ptr<TraceTime> time_;  // outlives the space, which reads it
   const std::unique_ptr<Space> space_;
-  const std::uint64_t block_bytes_;
+  TierContent content_;  // of the first tier
   std::vector<BlockKey> chain_;
   std::uint64_t tenant_ = 0;  // of the trace at hand
   TenantCounts tenants_;

@@ -51,6 +51,10 @@ void links(const ReplayResult& result, std::string& out) {
     fmt::format_to(to, "{:<16}{:>12}{:>12.2f}{:>12}{:>8}{:>12}\n", link.name, link.copies,
                    static_cast<double>(link.bytes) / 1e9, link.failures, link.retries, link.corrupt);
   }
+  for (const LinkStats& link : result.stats.links) {
+    if (!link.slowed.empty()) fmt::format_to(to, "link {} is slow: {}\n", link.name, link.slowed);
+  }
+  for (const std::string& remark : result.stats.remarks) fmt::format_to(to, "{}\n", remark);
 }
 
 }  // namespace
@@ -105,6 +109,7 @@ std::string report_json(const ReplayResult& result, const Config& config) {
       {"seconds", result.seconds},
       {"config", to_toml(config)},
   };
+  if (!result.stats.remarks.empty()) report["remarks"] = result.stats.remarks;
   for (const TenantCount& tenant : result.tenants)
     report["tenants"][tenant.name] = {{"referenced", tenant.referenced}, {"hit", tenant.hit}};
   return report.dump(2) + "\n";

@@ -24,6 +24,14 @@ std::string words_of(const std::vector<Dimension>& dimensions, const std::vector
   return words;
 }
 
+// On a grid of several tenants' shares some go beyond the whole: that is no mistake of the grid's.
+bool shares_fit(const Config& config) {
+  constexpr double kRounding = 1e-9;
+  double sum = 0;
+  for (const TenantConfig& tenant : config.tenants) sum += tenant.share;
+  return sum <= 1 + kRounding;
+}
+
 class SearchPlanner {
  public:
   SearchPlanner(const Config& config, const std::vector<Dimension>& dimensions, const SearchOptions& options,
@@ -44,6 +52,10 @@ class SearchPlanner {
       search_.candidates.clear();
       seen_.clear();
       if (Status status = draw(); !status.ok()) return status;
+    }
+    if (search_.candidates.empty()) {
+      *why_ = "no setting is left: with each the tenants' shares are more than 100% together; lower some";
+      return Status(Code::kInvalid, "planning a search");
     }
     return std::move(search_);
   }
@@ -94,6 +106,7 @@ class SearchPlanner {
       if (!kept.ok()) return fail(kept.status(), values, why);
       candidate.values[d] = std::move(*kept);
     }
+    if (!shares_fit(candidate.config)) return {};
     if (!seen_.insert(to_toml(candidate.config)).second) return {};
     if (Status status = validate(candidate.config, &why); !status.ok()) return fail(status, values, why);
     if (const auto sim = simulated(candidate.config, &why); !sim.ok()) return fail(sim.status(), values, why);

@@ -15,7 +15,8 @@ namespace {
 constexpr std::size_t kDefaultSteps = 5;
 constexpr std::size_t kMaxSteps = 1000;
 
-// What a block is comes from the model and the trace; what a tier is, from the machine.
+// What a block is comes from the model and the trace; what a tier is, from the machine; who a tenant is, from
+// the engine.
 constexpr std::array<std::string_view, 3> kFixed = {"space.block_bytes", "space.block_tokens", "space.model"};
 
 bool is_number(OptionType type) {
@@ -105,7 +106,9 @@ class Reader {
   Status find(Dimension& to) {
     const bool names_tier =
         to.key.starts_with("tier.") && (to.key.ends_with(".name") || to.key.ends_with(".kind"));
-    if (names_tier || std::ranges::find(kFixed, to.key) != kFixed.end()) {
+    const bool names_tenant =
+        to.key.starts_with("tenant.") && (to.key.ends_with(".name") || to.key.ends_with(".salt"));
+    if (names_tier || names_tenant || std::ranges::find(kFixed, to.key) != kFixed.end()) {
       return fail(fmt::format("'{}' says what is there, not what to do with it: it cannot be tuned", to.key));
     }
     if (std::ranges::find(before_, to.key, &Dimension::key) != before_.end()) {

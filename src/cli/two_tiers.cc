@@ -144,23 +144,33 @@ std::uint32_t TwoTiers::depth(const std::string& link) const {
 }
 
 Result<Lease> TwoTiers::allocate(TierIndex tier, std::string* why) {
-  auto lease = space_->allocate(static_cast<std::uint32_t>(keys_.size()), tier);
+  // Waits: the tier's memory may still be being made ready.
+  AllocateOptions options;
+  options.when_full = WhenFull::kWait;
+  options.timeout = kPatience;
+  auto lease = space_->allocate(static_cast<std::uint32_t>(keys_.size()), tier, options);
   if (!lease.ok()) return said(lease.status(), "allocating", why);
   return lease;
 }
 
 // Memory that was never written to is one page of zeros in a cache: no copy of it is as slow as a real one.
 Status TwoTiers::fill(TierIndex tier, std::string* why) {
-  if (space_->tier_info(tier)->space != AddressSpace::kHost) return {};
+  const TierInfo& info = *space_->tier_info(tier);
+  const bool in_place = info.space == AddressSpace::kHost;
+  if (!in_place && info.access == nullptr) return {};
   const auto lease = allocate(tier, why);
   if (!lease.ok()) return lease.status();
   Random random(tier.value);
+  std::vector<std::byte> block(in_place ? 0 : block_bytes_);
   for (std::size_t i = 0; i < lease->size(); ++i) {
-    std::byte* const bytes = lease->address(i).pointer;
+    std::byte* const bytes = in_place ? lease->address(i).pointer : block.data();
     for (std::uint64_t at = 0; at < block_bytes_; at += sizeof(std::uint64_t)) {
       const std::uint64_t word = random.next();
       std::memcpy(bytes + at, &word, sizeof word);
     }
+    if (in_place) continue;
+    if (Status status = info.access->write(lease->slot(i), block); !status.ok())
+      return said(status, "filling blocks", why);
   }
   return {};
 }
@@ -186,6 +196,8 @@ Status TwoTiers::publish(std::string* why) {
 }
 
 Status TwoTiers::drop(TierIndex tier, std::string* why) {
+  // What was loaded is there a moment before its move has let go of where it came from.
+  if (Status settled = space_->settle(kPatience); !settled.ok()) return said(settled, "dropping blocks", why);
   const Status status = space_->drop(keys_, tier);
   return status.ok() ? status : said(status, "dropping blocks", why);
 }

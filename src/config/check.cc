@@ -1,11 +1,10 @@
 // See check.h.
 #include "config/check.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "base/format_text.h"
 #include "config/keys.h"
 #include "config/suggest.h"
 #include "config/units.h"
@@ -32,12 +31,12 @@ Places places_of(std::span<const Places> places, std::size_t index) {
 }
 
 std::string in_line(Place place) {
-  return place.line == 0 ? std::string() : fmt::format(" in line {}", place.line);
+  return place.line == 0 ? std::string() : format_text(" in line {}", place.line);
 }
 
 void check_name(std::string_view name, const std::string& what, Place place, Problems& problems) {
   if (std::ranges::all_of(name, fit_for_name) && name.size() <= kNameBytes) return;
-  problems.add(place, fmt::format("{}: a name is of letters, digits, '_', '-' and '.', at most {} of them",
+  problems.add(place, format_text("{}: a name is of letters, digits, '_', '-' and '.', at most {} of them",
                                   what, kNameBytes));
 }
 
@@ -47,7 +46,7 @@ void check_count(const Config& config, std::span<const TierPlaces> places, Probl
   } else if (config.tiers.size() > kMaxTiers) {
     problems.add(
         places_of(places, kMaxTiers).header,
-        fmt::format("{} tiers are too many; a space has at most {}", config.tiers.size(), kMaxTiers));
+        format_text("{} tiers are too many; a space has at most {}", config.tiers.size(), kMaxTiers));
   }
 }
 
@@ -58,12 +57,12 @@ void check_capacity(const SpaceConfig& space, const TierConfig& tier, std::size_
   if (slots == 0 && tier.capacity_bytes > 0) {
     problems.add(
         place,
-        fmt::format("{}: capacity = '{}': less than one block of {}; raise it, or lower [space] block_bytes",
+        format_text("{}: capacity = '{}': less than one block of {}; raise it, or lower [space] block_bytes",
                     what, write_bytes(tier.capacity_bytes), write_bytes(space.block_bytes)));
   } else if (static_cast<double>(slots) > kMaxSlots) {
     problems.add(
         place,
-        fmt::format("{}: capacity = '{}': more than {:.0f} blocks of {}; raise [space] block_bytes", what,
+        format_text("{}: capacity = '{}': more than {:.0f} blocks of {}; raise [space] block_bytes", what,
                     write_bytes(tier.capacity_bytes), kMaxSlots, write_bytes(space.block_bytes)));
   }
 }
@@ -74,7 +73,7 @@ void check_records(const Config& config, Problems& problems) {
   if (static_cast<double>(slots) * (1 + config.space.ghosts_percent / 100.0) <= kMaxSlots) return;
   problems.add(
       {},
-      fmt::format("[space]: all tiers together hold more than {:.0f} blocks and ghosts; raise block_bytes "
+      format_text("[space]: all tiers together hold more than {:.0f} blocks and ghosts; raise block_bytes "
                   "or lower ghosts_percent",
                   kMaxSlots));
 }
@@ -82,7 +81,7 @@ void check_records(const Config& config, Problems& problems) {
 }  // namespace
 
 std::string tier_words(std::string_view name, std::size_t index) {
-  return name.empty() ? fmt::format("tier {}", index + 1) : fmt::format("tier {}", in_quotes(name));
+  return name.empty() ? format_text("tier {}", index + 1) : format_text("tier {}", in_quotes(name));
 }
 
 void check_names(std::span<const TierConfig> tiers, std::span<const TierPlaces> places, Problems& problems) {
@@ -97,12 +96,12 @@ void check_names(std::span<const TierConfig> tiers, std::span<const TierPlaces> 
     if (same == earlier.end()) continue;
     const Place first = places_of(places, static_cast<std::size_t>(same - earlier.begin())).name;
     problems.add(place,
-                 fmt::format("{}: this name is taken{}; tiers need different names", what, in_line(first)));
+                 format_text("{}: this name is taken{}; tiers need different names", what, in_line(first)));
   }
 }
 
 std::string tenant_words(std::string_view name, std::size_t index) {
-  return name.empty() ? fmt::format("tenant {}", index + 1) : fmt::format("tenant {}", in_quotes(name));
+  return name.empty() ? format_text("tenant {}", index + 1) : format_text("tenant {}", in_quotes(name));
 }
 
 namespace {
@@ -118,13 +117,13 @@ void check_twins(std::span<const TenantConfig> tenants, std::span<const TenantPl
     if (!name_taken && !tenant.name.empty() && tenants[j].name == tenant.name) {
       name_taken = true;
       problems.add(places_of(places, i).name,
-                   fmt::format("{}: this name is taken{}; tenants need different names", what,
+                   format_text("{}: this name is taken{}; tenants need different names", what,
                                in_line(places_of(places, j).name)));
     }
     if (!salt_taken && !tenant.salt.empty() && tenant_id(tenants[j].salt) == tenant_id(tenant.salt)) {
       salt_taken = true;
       problems.add(places_of(places, i).salt,
-                   fmt::format("{}: this salt is that of {} already{}; tenants need different salts", what,
+                   format_text("{}: this salt is that of {} already{}; tenants need different salts", what,
                                tenant_words(tenants[j].name, j), in_line(places_of(places, j).salt)));
     }
   }
@@ -137,7 +136,7 @@ void check_tenants(std::span<const TenantConfig> tenants, std::span<const Tenant
   if (tenants.size() > kMaxTenants) {
     problems.add(
         places_of(places, kMaxTenants).header,
-        fmt::format("{} tenants are too many; a config lists at most {}", tenants.size(), kMaxTenants));
+        format_text("{} tenants are too many; a config lists at most {}", tenants.size(), kMaxTenants));
     return;
   }
   double sum = 0;
@@ -153,17 +152,17 @@ void check_tenants(std::span<const TenantConfig> tenants, std::span<const Tenant
     said = true;
     problems.add(
         places_of(places, i).share,
-        fmt::format("{}: share = {}: with it the tenants' shares are {} together, more than the whole; "
+        format_text("{}: share = {}: with it the tenants' shares are {} together, more than the whole; "
                     "lower some to 100% in all",
                     tenant_words(tenant.name, i), in_quotes(write_share(tenant.share)),
-                    fmt::format("{:.4g}%", 100 * sum)));
+                    format_text("{:.4g}%", 100 * sum)));
   }
 }
 
 void check_whole(const Config& config, std::span<const TierPlaces> places, Problems& problems) {
   check_count(config, places, problems);
   if (config.space.block_bytes % kBlockUnit != 0) {
-    problems.add({}, fmt::format("[space]: block_bytes = '{}': not a multiple of {} bytes; the next is {}",
+    problems.add({}, format_text("[space]: block_bytes = '{}': not a multiple of {} bytes; the next is {}",
                                  write_bytes(config.space.block_bytes), kBlockUnit,
                                  write_bytes((config.space.block_bytes / kBlockUnit + 1) * kBlockUnit)));
   }
@@ -178,7 +177,7 @@ const TierFactory* known_kind(std::string_view kind, std::string_view what, Plac
   if (factory != nullptr) return factory;
   std::vector<std::string_view> kinds;
   for (const TierFactory* known : tier_factories()) kinds.push_back(known->kind);
-  problems.add(place, fmt::format("{}: unknown kind {}{}", what, in_quotes(kind), did_you_mean(kind, kinds)));
+  problems.add(place, format_text("{}: unknown kind {}{}", what, in_quotes(kind), did_you_mean(kind, kinds)));
   return nullptr;
 }
 
@@ -188,7 +187,7 @@ const PolicyFactory* known_policy(std::string_view name, Place place, Problems& 
   std::vector<std::string_view> names;
   for (const PolicyFactory* known : policy_factories()) names.push_back(known->name);
   problems.add(place,
-               fmt::format("[policy]: unknown policy {}{}", in_quotes(name), did_you_mean(name, names)));
+               format_text("[policy]: unknown policy {}{}", in_quotes(name), did_you_mean(name, names)));
   return nullptr;
 }
 

@@ -1,12 +1,11 @@
 // See document.h.
 #include "config/document.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <tuple>
 #include <utility>
 
+#include "base/format_text.h"
 #include "config/nesting.h"
 #include "config/toml.h"
 #include "config/units.h"
@@ -44,7 +43,7 @@ void read_value(const toml::node& node, Entry& entry) {
     entry.text = text->get();
   } else if (const auto* integer = node.as_integer()) {
     entry.form = Form::kInteger;
-    entry.text = fmt::format("{}", integer->get());
+    entry.text = format_text("{}", integer->get());
   } else if (const auto* real = node.as_floating_point()) {
     entry.form = Form::kReal;
     entry.text = write_real(real->get());
@@ -97,7 +96,7 @@ void read_section(const toml::key& key, const toml::node& node, Document& docume
 bool read_document(std::string_view text, Document& document, Problems& problems) {
   if (text.size() > kMaxTextBytes) {
     problems.add({},
-                 fmt::format("{} bytes are too long for a config: at most {}", text.size(), kMaxTextBytes));
+                 format_text("{} bytes are too long for a config: at most {}", text.size(), kMaxTextBytes));
     return false;
   }
   Place deep;
@@ -109,7 +108,7 @@ bool read_document(std::string_view text, Document& document, Problems& problems
   if (!parsed) {
     problems.add(
         place_of(parsed.error().source()),
-        fmt::format("not TOML: {}; texts, sizes and times stand in quotes", parsed.error().description()));
+        format_text("not TOML: {}; texts, sizes and times stand in quotes", parsed.error().description()));
     return false;
   }
   for (const auto& [key, node] : parsed.table()) read_section(key, node, document);

@@ -1,8 +1,7 @@
 // See keys.h.
 #include "config/keys.h"
 
-#include <fmt/format.h>
-
+#include "base/format_text.h"
 #include "config/units.h"
 #include "config/value.h"
 
@@ -33,7 +32,7 @@ void assign(const OptionSpec& /*spec*/, std::string_view text, std::string& to) 
 
 std::string text_of(const OptionSpec& spec, std::uint64_t value) {
   if (spec.type == OptionType::kBytes) return write_bytes(value);
-  return spec.type == OptionType::kDuration ? write_duration(value) : fmt::format("{}", value);
+  return spec.type == OptionType::kDuration ? write_duration(value) : format_text("{}", value);
 }
 
 std::string text_of(const OptionSpec& spec, std::uint32_t value) {

@@ -84,7 +84,7 @@ inline constexpr std::array<Key<SpaceConfig>, 7> kSpaceKeys = {{
      &SpaceConfig::seed},
 }};
 
-inline constexpr std::array<Key<TierConfig>, 10> kTierKeys = {{
+inline constexpr std::array<Key<TierConfig>, 11> kTierKeys = {{
     {{"name", OptionType::kText, "", "unique; what statistics and messages call the tier"},
      "",
      &TierConfig::name},
@@ -107,6 +107,10 @@ inline constexpr std::array<Key<TierConfig>, 10> kTierKeys = {{
       "written behind to it at most; 0 = no limit. What finds no budget is forgotten instead"},
      "a second",
      &TierConfig::write_budget},
+    {{"scrub", OptionType::kBytes, "0B",
+      "of persistent blocks, read in quiet moments to find those that have rotted; 0 = none"},
+     "a second",
+     &TierConfig::scrub},
     {{"placement", OptionType::kChoice, "keep",
       "what a promotion leaves here: the copy, or (exclusive) nothing", "keep|exclusive"},
      "",
@@ -137,7 +141,7 @@ inline constexpr std::array<Key<PolicyConfig>, 2> kPolicyKeys = {{
      &PolicyConfig::learned},
 }};
 
-inline constexpr std::array<Key<MoverConfig>, 7> kMoverKeys = {{
+inline constexpr std::array<Key<MoverConfig>, 8> kMoverKeys = {{
     {{"threads",
       OptionType::kInteger,
       "1",
@@ -167,12 +171,12 @@ inline constexpr std::array<Key<MoverConfig>, 7> kMoverKeys = {{
      &MoverConfig::demand_retries},
     {{"offline_after",
       OptionType::kInteger,
-      "8",
-      "failures in a row that take a tier offline",
+      "32",
+      "copies that fail in a row and so take a tier offline",
       {},
       1,
       1'000'000},
-     "failures",
+     "copies",
      &MoverConfig::offline_after},
     {{"write_depth",
       OptionType::kInteger,
@@ -183,6 +187,14 @@ inline constexpr std::array<Key<MoverConfig>, 7> kMoverKeys = {{
       65536},
      "copies",
      &MoverConfig::write_depth},
+    {{"staging",
+      OptionType::kBytes,
+      "64MiB",
+      "host memory of each link through host memory, where none joins two tiers directly",
+      {},
+      1},
+     "",
+     &MoverConfig::staging_bytes},
     {{"deadline", OptionType::kDuration, "30s",
       "of one copy; a device that takes longer goes offline and is not waited for. 0 = none"},
      "",
@@ -211,8 +223,8 @@ inline constexpr std::array<Key<TenantConfig>, 3> kTenantKeys = {{
      &TenantConfig::share},
 }};
 
-// A kind of tier whose capacity is that of the memory which the engine hands over.
-inline constexpr std::string_view kAdoptedKind = "adopted";
+// Whether the engine may hand over the memory of tiers of this kind: their capacity is that memory's.
+constexpr bool adopts_memory(std::string_view kind) noexcept { return kind == "adopted" || kind == "hbm"; }
 
 // Sets the member from text that value_problem found good.
 template <class S>

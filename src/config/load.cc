@@ -1,8 +1,6 @@
 // load_config: reads a config file, from a disk or a pipe.
 //
 // Thread contract: pure but for reading the file.
-#include <fmt/format.h>
-
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +8,7 @@
 #include <new>
 #include <system_error>
 
+#include "base/format_text.h"
 #include "config/document.h"
 #include "kelvin/config.h"
 
@@ -22,7 +21,7 @@ struct Close {
 
 Status failed(const char* context, const std::string& path, int error, std::string* why) {
   if (why != nullptr) {
-    *why = fmt::format("{}: {}: {}", path, context, std::generic_category().message(error));
+    *why = format_text("{}: {}: {}", path, context, std::generic_category().message(error));
   }
   return {error == ENOENT ? Code::kNotFound : Code::kIo, context, error};
 }

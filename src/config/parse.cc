@@ -4,12 +4,11 @@
 // Invariants:
 //   1. Every entry of the text ends up in the Config or in a problem: nothing is skipped silently.
 //   2. What parse_config accepts, validate accepts.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <new>
 #include <utility>
 
+#include "base/format_text.h"
 #include "config/check.h"
 #include "config/document.h"
 #include "config/keys.h"
@@ -42,12 +41,12 @@ bool fits(const OptionSpec& spec, const Entry& entry) {
 
 std::string form_words(const Entry& entry) {
   switch (entry.form) {
-    case Form::kText: return fmt::format("{} is text", in_quotes(entry.text));
-    case Form::kInteger: return fmt::format("{} is a whole number", entry.text);
-    case Form::kReal: return fmt::format("{} is a number with a fraction", entry.text);
-    case Form::kBoolean: return fmt::format("{} is a truth value", entry.text);
+    case Form::kText: return format_text("{} is text", in_quotes(entry.text));
+    case Form::kInteger: return format_text("{} is a whole number", entry.text);
+    case Form::kReal: return format_text("{} is a number with a fraction", entry.text);
+    case Form::kBoolean: return format_text("{} is a truth value", entry.text);
     case Form::kTextList: return "this is a list";
-    case Form::kOther: return fmt::format("this is {}", entry.text);
+    case Form::kOther: return format_text("this is {}", entry.text);
   }
   return {};
 }
@@ -55,16 +54,16 @@ std::string form_words(const Entry& entry) {
 std::string needed_words(const OptionSpec& spec) {
   // These two name all their values.
   const bool complete = spec.type == OptionType::kBoolean || spec.type == OptionType::kChoice;
-  return complete ? type_words(spec) : fmt::format("{}, such as {}", type_words(spec), example(spec));
+  return complete ? type_words(spec) : format_text("{}, such as {}", type_words(spec), example(spec));
 }
 
 // Adds what is wrong with an entry of a known key; true if nothing is.
 bool check_entry(const OptionSpec& spec, const Entry& entry, std::string_view what, Problems& problems) {
   std::string problem;
   if (!fits(spec, entry)) {
-    problem = fmt::format("{}: {} = {}; needed: {}", what, spec.name, form_words(entry), needed_words(spec));
+    problem = format_text("{}: {} = {}; needed: {}", what, spec.name, form_words(entry), needed_words(spec));
   } else if (const std::string bad = value_problem(spec, entry.text); !bad.empty()) {
-    problem = fmt::format("{}: {} = {}", what, spec.name, bad);
+    problem = format_text("{}: {} = {}", what, spec.name, bad);
   }
   if (problem.empty()) return true;
   problems.add(entry.value, std::move(problem));
@@ -87,12 +86,12 @@ std::string home_of(std::string_view name) {
   if (find_key(kTenantKeys, name) != nullptr) return "[[tenant]]";
   for (const TierFactory* factory : tier_factories()) {
     if (std::ranges::find(factory->options, name, &OptionSpec::name) != factory->options.end()) {
-      return fmt::format("tiers of kind '{}'", factory->kind);
+      return format_text("tiers of kind '{}'", factory->kind);
     }
   }
   for (const PolicyFactory* factory : policy_factories()) {
     if (std::ranges::find(factory->options, name, &OptionSpec::name) != factory->options.end()) {
-      return fmt::format("policy '{}'", factory->name);
+      return format_text("policy '{}'", factory->name);
     }
   }
   return {};
@@ -103,8 +102,8 @@ void add_unknown(const Entry& entry, std::string_view what, std::span<const std:
   const std::string home = home_of(entry.name);
   const std::string hint = home.empty()
                                ? did_you_mean(entry.name, known)
-                               : fmt::format("; it is a key of {}. Known: {}", home, fmt::join(known, ", "));
-  problems.add(entry.key, fmt::format("{}: unknown key {}{}", what, in_quotes(entry.name), hint));
+                               : format_text("; it is a key of {}. Known: {}", home, in_a_row(known));
+  problems.add(entry.key, format_text("{}: unknown key {}{}", what, in_quotes(entry.name), hint));
 }
 
 // Sets the common keys; returns the entries that are none.
@@ -164,8 +163,7 @@ TierConfig read_tier(const Section& section, std::size_t index, TierPlaces& plac
   TierConfig tier;
   const std::vector<const Entry*> others = read_common(kTierKeys, section, what, tier, problems);
   for (const Key<TierConfig>& key : kTierKeys) {
-    const bool may_lack =
-        !is_required(key.spec) || (key.spec.name == "capacity" && tier.kind == kAdoptedKind);
+    const bool may_lack = !is_required(key.spec) || (key.spec.name == "capacity" && adopts_memory(tier.kind));
     if (!may_lack && find_entry(section, key.spec.name) == nullptr)
       problems.add(section.place, missing(what, key.spec));
   }
@@ -195,7 +193,7 @@ TenantConfig read_tenant(const Section& section, std::size_t index, TenantPlaces
 void read_policy(const Section& section, PolicyConfig& policy, Problems& problems) {
   const std::vector<const Entry*> others = read_common(kPolicyKeys, section, "[policy]", policy, problems);
   if (const PolicyFactory* factory = known_policy(policy.name, place_in(section, "name"), problems)) {
-    const std::string what = fmt::format("policy '{}'", policy.name);
+    const std::string what = format_text("policy '{}'", policy.name);
     policy.options =
         read_options(factory->options, others, names_of(kPolicyKeys), what, section.place, problems);
   }
@@ -203,7 +201,7 @@ void read_policy(const Section& section, PolicyConfig& policy, Problems& problem
 
 template <class S, std::size_t N>
 void read_plain(const std::array<Key<S>, N>& keys, const Section& section, S& into, Problems& problems) {
-  const std::string what = fmt::format("[{}]", section.name);
+  const std::string what = format_text("[{}]", section.name);
   for (const Entry* entry : read_common(keys, section, what, into, problems)) {
     add_unknown(*entry, what, names_of(keys), problems);
   }
@@ -217,16 +215,16 @@ bool check_section(const Section& section, Problems& problems) {
   if (!known && section.shape == Shape::kValue) {
     const std::string home = home_of(section.name);
     const std::string hint =
-        home.empty() ? did_you_mean(section.name, kSections) : fmt::format("; it is a key of {}", home);
-    problem = fmt::format("key {} stands outside of every section{}", in_quotes(section.name), hint);
+        home.empty() ? did_you_mean(section.name, kSections) : format_text("; it is a key of {}", home);
+    problem = format_text("key {} stands outside of every section{}", in_quotes(section.name), hint);
   } else if (!known) {
     problem =
-        fmt::format("unknown section {}{}", in_quotes(section.name), did_you_mean(section.name, kSections));
+        format_text("unknown section {}{}", in_quotes(section.name), did_you_mean(section.name, kSections));
   } else if (is_list && section.shape != Shape::kTableList) {
-    problem = fmt::format("'{0}' is a list of tables; write [[{0}]], with two brackets, for each {0}",
+    problem = format_text("'{0}' is a list of tables; write [[{0}]], with two brackets, for each {0}",
                           section.name);
   } else if (!is_list && section.shape != Shape::kTable) {
-    problem = fmt::format("'{0}' is one table; write [{0}], with one bracket, once", section.name);
+    problem = format_text("'{0}' is one table; write [{0}], with one bracket, once", section.name);
   }
   if (problem.empty()) return true;
   problems.add(section.place, std::move(problem));

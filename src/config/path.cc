@@ -4,13 +4,12 @@
 // Invariants:
 //   1. Every key that to_toml writes has exactly one path.
 //   2. Numbers are kept in the form that to_toml gives them: equal settings have equal texts.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <functional>
 #include <new>
 #include <utility>
 
+#include "base/format_text.h"
 #include "config/check.h"
 #include "config/keys.h"
 #include "config/suggest.h"
@@ -33,11 +32,11 @@ struct Found {
 
 struct Path {
   std::string_view section;  // "tier"
-  std::string_view name;     // "dram"; empty but for tiers
+  std::string_view name;     // "dram"; empty but for tiers and tenants
   std::string_view key;      // "capacity"
 };
 
-// A tier's name may hold dots; a key never does.
+// The name of a tier or a tenant may hold dots; a key never does.
 Path split_path(std::string_view path) {
   const std::size_t first = path.find('.');
   const std::size_t last = path.rfind('.');
@@ -57,7 +56,7 @@ std::string canonical(const OptionSpec& spec, std::string_view text) {
     case OptionType::kDuration:
       return read_duration(text, count) == nullptr ? write_duration(count) : std::string(text);
     case OptionType::kInteger:
-      return read_integer(text, integer) == nullptr ? fmt::format("{}", integer) : std::string(text);
+      return read_integer(text, integer) == nullptr ? format_text("{}", integer) : std::string(text);
     case OptionType::kReal:
       if ((is_share(spec) ? read_share : read_real)(text, real) != nullptr) return std::string(text);
       return is_share(spec) ? write_share(real) : write_real(real);
@@ -130,7 +129,7 @@ bool find_in_tier(const Path& path, TierConfig& tier, Found& found) {
 
 bool find_in_policy(const Path& path, PolicyConfig& policy, Found& found) {
   if (!find_common(kPolicyKeys, path.key, "[policy]", policy, found)) {
-    return find_own(specs_of(policy), path.key, fmt::format("policy '{}'", policy.name), policy.options,
+    return find_own(specs_of(policy), path.key, format_text("policy '{}'", policy.name), policy.options,
                     found);
   }
   found.write = [&policy](const std::string& text) {
@@ -145,6 +144,11 @@ bool find(Config& config, std::string_view text, Found& found) {
   if (path.section == "tier") {
     const auto tier = std::ranges::find(config.tiers, path.name, &TierConfig::name);
     return tier != config.tiers.end() && find_in_tier(path, *tier, found);
+  }
+  if (path.section == "tenant") {
+    const auto tenant = std::ranges::find(config.tenants, path.name, &TenantConfig::name);
+    return tenant != config.tenants.end() &&
+           find_common(kTenantKeys, path.key, tenant_words(tenant->name, 0), *tenant, found);
   }
   if (!path.name.empty()) return false;
   if (path.section == "space") return find_common(kSpaceKeys, path.key, "[space]", config.space, found);
@@ -167,6 +171,8 @@ std::vector<std::string> paths_of(const Config& config) {
   }
   add_paths("policy.", kPolicyKeys, specs_of(config.policy), paths);
   add_paths("mover.", kMoverKeys, {}, paths);
+  for (const TenantConfig& tenant : config.tenants)
+    add_paths("tenant." + tenant.name + ".", kTenantKeys, {}, paths);
   return paths;
 }
 
@@ -187,7 +193,7 @@ std::string_view section_of(std::string_view path) { return path.substr(0, path.
 std::string nowhere(const Config& config, std::string_view text) {
   const std::string owner = owner_of(split_path(text));
   if (!owner.empty()) {
-    return fmt::format("policy '{}' has no key {}; it is one of policy '{}': set policy.name to that first",
+    return format_text("policy '{}' has no key {}; it is one of policy '{}': set policy.name to that first",
                        config.policy.name, in_quotes(split_path(text).key), owner);
   }
   const std::vector<std::string> paths = paths_of(config);
@@ -201,13 +207,13 @@ std::string nowhere(const Config& config, std::string_view text) {
   }
   if (!beside.empty() && !section.empty()) {
     const std::string_view key = text.substr(section.size());
-    return fmt::format("{} has no key {}{}", section.substr(0, section.size() - 1), in_quotes(key),
+    return format_text("{} has no key {}{}", section.substr(0, section.size() - 1), in_quotes(key),
                        did_you_mean(key, beside));
   }
   const std::string_view meant = nearest(text, all);
-  return fmt::format("there is no key {}{} Keys begin with {}", in_quotes(text),
-                     meant.empty() ? std::string(".") : fmt::format("; did you mean '{}'?", meant),
-                     fmt::join(sections, ", "));
+  return format_text("there is no key {}{} Keys begin with {}", in_quotes(text),
+                     meant.empty() ? std::string(".") : format_text("; did you mean '{}'?", meant),
+                     in_a_row(sections));
 }
 
 std::string value_trouble(const Found& found, std::string_view key, std::string_view value) {
@@ -217,7 +223,7 @@ std::string value_trouble(const Found& found, std::string_view key, std::string_
   } else if (key == "kind") {
     known_kind(value, found.what, {}, problems);
   } else if (const std::string problem = value_problem(found.spec, value); !problem.empty()) {
-    problems.add({}, fmt::format("{}: {} = {}", found.what, found.spec.name, problem));
+    problems.add({}, format_text("{}: {} = {}", found.what, found.spec.name, problem));
   }
   return problems.text({});
 }

@@ -1,12 +1,11 @@
 // See problems.h.
 #include "config/problems.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 #include <tuple>
 #include <utility>
+
+#include "base/format_text.h"
 
 namespace kelvin::config {
 namespace {
@@ -16,9 +15,9 @@ constexpr std::size_t kQuotedBytes = 80;    // of the user's text in a message
 constexpr unsigned char kContinued = 0x80;  // UTF-8 continuation bytes are 10xxxxxx
 
 std::string prefix(std::string_view name, Place place) {
-  if (place.line == 0) return name.empty() ? std::string() : fmt::format("{}: ", name);
-  if (name.empty()) return fmt::format("line {}, column {}: ", place.line, place.column);
-  return fmt::format("{}:{}:{}: ", name, place.line, place.column);
+  if (place.line == 0) return name.empty() ? std::string() : format_text("{}: ", name);
+  if (name.empty()) return format_text("line {}, column {}: ", place.line, place.column);
+  return format_text("{}:{}:{}: ", name, place.line, place.column);
 }
 
 }  // namespace
@@ -34,7 +33,7 @@ std::string Problems::text(std::string_view name) const {
     if (i > 0) all += '\n';
     all += prefix(name, sorted[i].place) + sorted[i].text;
   }
-  if (sorted.size() > kShown) all += fmt::format("\n... and {} more", sorted.size() - kShown);
+  if (sorted.size() > kShown) all += format_text("\n... and {} more", sorted.size() - kShown);
   return all;
 }
 
@@ -46,7 +45,7 @@ std::string in_quotes(std::string_view text) {
   for (const char c : text.substr(0, size)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7F) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+      out += format_text("\\x{:02x}", byte);
     } else {
       out += c;
     }

@@ -1,10 +1,11 @@
 // See suggest.h.
 #include "config/suggest.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
+#include <utility>
+
+#include "base/format_text.h"
 
 namespace kelvin::config {
 namespace {
@@ -49,11 +50,18 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   return best;
 }
 
+std::string in_a_row(std::span<const std::string_view> words) {
+  std::string row;
+  std::string_view between;
+  for (const std::string_view word : words) row.append(std::exchange(between, ", ")).append(word);
+  return row;
+}
+
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> known) {
   const std::string_view meant = nearest(word, known);
   if (known.empty()) return "; there are none";
-  if (meant.empty()) return fmt::format("; known: {}", fmt::join(known, ", "));
-  return fmt::format("; did you mean '{}'? Known: {}", meant, fmt::join(known, ", "));
+  if (meant.empty()) return format_text("; known: {}", in_a_row(known));
+  return format_text("; did you mean '{}'? Known: {}", meant, in_a_row(known));
 }
 
 }  // namespace kelvin::config

@@ -16,6 +16,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b);
 // The known word nearest to `word`, the first of several; empty where none is near enough to be meant.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
+// "a, b, c".
+std::string in_a_row(std::span<const std::string_view> words);
+
 // "; did you mean 'x'? Known: a, b, x" or "; known: a, b, x".
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> known);
 

@@ -1,11 +1,10 @@
 // validate: a Config made by hand is held to the rules of one that was read from a file.
 //
 // Thread contract: pure.
-#include <fmt/format.h>
-
 #include <array>
 #include <new>
 
+#include "base/format_text.h"
 #include "config/check.h"
 #include "config/keys.h"
 #include "config/value.h"
@@ -19,15 +18,15 @@ void check_keys(const std::array<Key<S>, N>& keys, const S& section, std::string
                 Problems& problems) {
   for (const Key<S>& key : keys) {
     const std::string problem = value_problem(key.spec, key_text(key, section));
-    if (!problem.empty()) problems.add({}, fmt::format("{}: {} = {}", what, key.spec.name, problem));
+    if (!problem.empty()) problems.add({}, format_text("{}: {} = {}", what, key.spec.name, problem));
   }
 }
 
 void check_tier(const TierConfig& tier, std::size_t index, Problems& problems) {
   const std::string what = tier_words(tier.name, index);
   TierConfig checked = tier;
-  // An adopted tier's capacity is that of the engine's memory: none is a good one.
-  if (tier.kind == kAdoptedKind && tier.capacity_bytes == 0) checked.capacity_bytes = 1;
+  // The capacity of adopted memory is its own: none is a good one.
+  if (adopts_memory(tier.kind) && tier.capacity_bytes == 0) checked.capacity_bytes = 1;
   check_keys(kTierKeys, checked, what, problems);
   if (tier.kind.empty()) return;
   if (const TierFactory* factory = known_kind(tier.kind, what, {}, problems)) {
@@ -38,7 +37,7 @@ void check_tier(const TierConfig& tier, std::size_t index, Problems& problems) {
 void check_policy(const PolicyConfig& policy, Problems& problems) {
   check_keys(kPolicyKeys, policy, "[policy]", problems);
   if (const PolicyFactory* factory = known_policy(policy.name, {}, problems)) {
-    check_options(factory->options, policy.options, fmt::format("policy '{}'", policy.name), {}, problems);
+    check_options(factory->options, policy.options, format_text("policy '{}'", policy.name), {}, problems);
   }
 }
 

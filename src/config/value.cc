@@ -1,11 +1,10 @@
 // See value.h.
 #include "config/value.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "base/format_text.h"
 #include "config/suggest.h"
 #include "config/units.h"
 
@@ -19,17 +18,17 @@ std::string bound(const OptionSpec& spec, double value) {
   switch (spec.type) {
     case OptionType::kBytes: return write_bytes(static_cast<std::uint64_t>(value));
     case OptionType::kDuration: return write_duration(static_cast<std::uint64_t>(value));
-    case OptionType::kInteger: return fmt::format("{}", static_cast<std::int64_t>(value));
+    case OptionType::kInteger: return format_text("{}", static_cast<std::int64_t>(value));
     default: break;
   }
   if (is_share(spec)) return write_share(value);
   const bool whole = value == std::trunc(value) && std::abs(value) < 1e15;
-  return whole ? fmt::format("{}", static_cast<std::int64_t>(value)) : write_real(value);
+  return whole ? format_text("{}", static_cast<std::int64_t>(value)) : write_real(value);
 }
 
 std::string range_problem(const OptionSpec& spec, std::string_view text, double value) {
   if (value >= spec.min && value <= spec.max) return {};
-  return fmt::format("{}: out of range; must be {}", in_quotes(text), range_words(spec));
+  return format_text("{}: out of range; must be {}", in_quotes(text), range_words(spec));
 }
 
 template <class T>
@@ -39,8 +38,8 @@ std::string number_problem(const OptionSpec& spec, std::string_view text,
   const Complaint complaint = read(text, value);
   if (complaint == nullptr) return range_problem(spec, text, static_cast<double>(value));
   const bool says_how = spec.type == OptionType::kBytes || spec.type == OptionType::kDuration;
-  if (says_how) return fmt::format("{}: {}", in_quotes(text), complaint);
-  return fmt::format("{}: {}; write one such as {}", in_quotes(text), complaint, example(spec));
+  if (says_how) return format_text("{}: {}", in_quotes(text), complaint);
+  return format_text("{}: {}; write one such as {}", in_quotes(text), complaint, example(spec));
 }
 
 // Length of the UTF-8 sequence at the front of `text`, 0 if it is none (overlong, surrogate, cut, ...).
@@ -61,11 +60,11 @@ std::size_t utf8_length(std::string_view text) {
 
 std::string text_problem(std::string_view text) {
   if (text.empty()) return "'': empty; give a text or remove the key";
-  if (text.size() > kTextBytes) return fmt::format("{}: longer than {} bytes", in_quotes(text), kTextBytes);
+  if (text.size() > kTextBytes) return format_text("{}: longer than {} bytes", in_quotes(text), kTextBytes);
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     if (byte < 0x20 || byte == 0x7F)
-      return fmt::format("{}: holds a control character; remove it", in_quotes(text));
+      return format_text("{}: holds a control character; remove it", in_quotes(text));
     const std::size_t length = utf8_length(text.substr(i));
     if (length == 0) return "not valid UTF-8; write the file in UTF-8";
     i += length;
@@ -84,7 +83,7 @@ std::string list_problem(std::string_view text) {
 std::string choice_problem(const OptionSpec& spec, std::string_view text) {
   const std::vector<std::string_view> choices = split(spec.choices, '|');
   if (std::ranges::find(choices, text) != choices.end()) return {};
-  return fmt::format("{}: not one of the choices{}", in_quotes(text), did_you_mean(text, choices));
+  return format_text("{}: not one of the choices{}", in_quotes(text), did_you_mean(text, choices));
 }
 
 const Option* find_given(const std::vector<Option>& given, std::string_view name) {
@@ -101,7 +100,7 @@ std::string value_problem(const OptionSpec& spec, std::string_view text) {
     case OptionType::kChoice: return choice_problem(spec, text);
     case OptionType::kBoolean:
       if (text == "true" || text == "false") return {};
-      return fmt::format("{}: neither true nor false", in_quotes(text));
+      return format_text("{}: neither true nor false", in_quotes(text));
     case OptionType::kInteger: return number_problem(spec, text, read_integer);
     case OptionType::kReal: return number_problem(spec, text, is_share(spec) ? read_share : read_real);
     case OptionType::kBytes: return number_problem(spec, text, read_bytes);
@@ -116,15 +115,15 @@ void check_options(std::span<const OptionSpec> specs, const std::vector<Option>&
     const Place at{option.line, option.column};
     const auto* spec = std::ranges::find(specs, option.name, &OptionSpec::name).base();
     if (spec == specs.data() + specs.size()) {
-      problems.add(at, fmt::format("{}: unknown key {}{}", what, in_quotes(option.name),
+      problems.add(at, format_text("{}: unknown key {}{}", what, in_quotes(option.name),
                                    did_you_mean(option.name, names_of(specs))));
       continue;
     }
     if (find_given(given, option.name) != &option) {
-      problems.add(at, fmt::format("{}: {} is given twice; remove one", what, in_quotes(option.name)));
+      problems.add(at, format_text("{}: {} is given twice; remove one", what, in_quotes(option.name)));
     }
     const std::string problem = value_problem(*spec, option.value);
-    if (!problem.empty()) problems.add(at, fmt::format("{}: {} = {}", what, option.name, problem));
+    if (!problem.empty()) problems.add(at, format_text("{}: {} = {}", what, option.name, problem));
   }
   for (const OptionSpec& spec : specs) {
     if (is_required(spec) && find_given(given, spec.name) == nullptr)
@@ -158,9 +157,9 @@ std::string range_words(const OptionSpec& spec) {
   if (!number) return {};
   const bool unsigned_by_type = spec.type == OptionType::kBytes || spec.type == OptionType::kDuration;
   const bool has_max = spec.max < kNoLimit;
-  if (has_max) return fmt::format("{} to {}", bound(spec, spec.min), bound(spec, spec.max));
+  if (has_max) return format_text("{} to {}", bound(spec, spec.min), bound(spec, spec.max));
   if (spec.min == 0 && unsigned_by_type) return {};
-  return fmt::format("at least {}", bound(spec, spec.min));
+  return format_text("at least {}", bound(spec, spec.min));
 }
 
 std::string example(const OptionSpec& spec) {
@@ -174,13 +173,13 @@ std::string example(const OptionSpec& spec) {
     case OptionType::kBytes: return value.empty() ? "\"8GiB\"" : "\"" + value + "\"";
     case OptionType::kDuration: return value.empty() ? "\"10ms\"" : "\"" + value + "\"";
     case OptionType::kChoice:
-      return fmt::format("\"{}\"", value.empty() ? split(spec.choices, '|').front() : value);
+      return format_text("\"{}\"", value.empty() ? split(spec.choices, '|').front() : value);
     default: return value.empty() ? "\"...\"" : "\"" + value + "\"";
   }
 }
 
 std::string missing(std::string_view what, const OptionSpec& spec) {
-  return fmt::format("{}: '{}' is missing; add {} = {} ({})", what, spec.name, spec.name, example(spec),
+  return format_text("{}: '{}' is missing; add {} = {} ({})", what, spec.name, spec.name, example(spec),
                      spec.reason);
 }
 

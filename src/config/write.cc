@@ -1,11 +1,9 @@
 // to_toml: a Config as text that parse_config reads back to the same Config.
 //
 // Thread contract: pure.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
 
+#include "base/format_text.h"
 #include "config/keys.h"
 #include "config/units.h"
 #include "config/value.h"
@@ -23,7 +21,7 @@ std::string literal_text(std::string_view text) {
     if (c == '"' || c == '\\') {
       out.append("\\").push_back(c);
     } else if (byte < 0x20 || byte == 0x7F) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04X}", byte);
+      out += format_text("\\u{:04X}", byte);
     } else {
       out.push_back(c);
     }
@@ -50,7 +48,7 @@ std::string literal_real(std::string_view text) {
 
 std::string literal_integer(std::string_view text) {
   std::int64_t value = 0;
-  return read_integer(text, value) == nullptr ? fmt::format("{}", value) : literal_text(text);
+  return read_integer(text, value) == nullptr ? format_text("{}", value) : literal_text(text);
 }
 
 std::string literal(OptionType type, std::string_view text) {
@@ -67,7 +65,7 @@ std::string literal(OptionType type, std::string_view text) {
 template <class S, std::size_t N>
 void write_keys(const std::array<Key<S>, N>& keys, const S& section, std::string& out) {
   for (const Key<S>& key : keys) {
-    out += fmt::format("{} = {}\n", key.spec.name, literal(key.spec.type, key_text(key, section)));
+    out += format_text("{} = {}\n", key.spec.name, literal(key.spec.type, key_text(key, section)));
   }
 }
 
@@ -76,7 +74,7 @@ void write_options(std::span<const OptionSpec> specs, const std::vector<Option>&
     const auto spec = std::ranges::find(specs, option.name, &OptionSpec::name);
     const OptionType type = spec == specs.end() ? OptionType::kText : spec->type;
     const std::string name = spec == specs.end() ? literal_text(option.name) : option.name;
-    out += fmt::format("{} = {}\n", name, literal(type, option.value));
+    out += format_text("{} = {}\n", name, literal(type, option.value));
   }
 }
 
@@ -84,7 +82,7 @@ void write_tier(const TierConfig& tier, std::string& out) {
   out += "\n[[tier]]\n";
   for (const Key<TierConfig>& key : kTierKeys) {
     const bool engines = key.spec.name == "capacity" && tier.capacity_bytes == 0;
-    if (!engines) out += fmt::format("{} = {}\n", key.spec.name, literal(key.spec.type, key_text(key, tier)));
+    if (!engines) out += format_text("{} = {}\n", key.spec.name, literal(key.spec.type, key_text(key, tier)));
   }
   const TierFactory* factory = find_tier_factory(tier.kind);
   write_options(factory == nullptr ? std::span<const OptionSpec>() : factory->options, tier.options, out);

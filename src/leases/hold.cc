@@ -4,10 +4,37 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/spin_lock.h"
 
 namespace kelvin {
+
+void HoldStreams::clear() noexcept {
+  slots.clear();
+  written = used = mark = 0;
+  early = false;
+  stream = nullptr;
+  placed.store(false, std::memory_order_relaxed);
+  ready.store(0, std::memory_order_relaxed);
+  round = 0;
+}
+
+void let_go(Hold& hold, SlotMap& slots) noexcept {
+  std::array<Slot, 64> unused;
+  std::size_t count = 0;
+  for (const HoldEntry& entry : hold.entries) {
+    if (entry.kind == HoldEntry::Kind::kLeased) {
+      slots.unpin(entry.slot);
+      continue;
+    }
+    unused[count++] = entry.slot;
+    if (count < unused.size()) continue;
+    slots.free(unused);
+    count = 0;
+  }
+  if (count != 0) slots.free({unused.data(), count});
+}
 
 HoldPool::HoldPool(std::uint32_t size, Core* core, void (*given)(Core*) noexcept)
     : size_(size), core_(core), given_(given), holds_(std::make_unique<Hold[]>(size)), free_(size) {
@@ -38,6 +65,7 @@ void HoldPool::give(Hold* hold) noexcept {
   hold->published = false;
   hold->status = Status();
   hold->hints = Hints();
+  hold->streams.clear();
   hold->ranges.clear();
   hold->pending = hold->expanded = 0;
   hold->next = nullptr;

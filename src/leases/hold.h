@@ -3,11 +3,15 @@
 // Life (Hold::state):   kIdle -> kDone                 everything was there, or slots were allocated
 //                       kIdle -> kLoading -> kDone     the mover loads; it alone touches the entries
 //                       meanwhile kLoading -> kAbandoned         the ticket is gone; the mover ends the hold
-//                       kDone, kAbandoned -> kIdle     back in the pool
+//                       kDone -> kEnding               released, and a kernel of the engine uses the slots
+//                       still kDone, kAbandoned, kEnding -> kIdle      back in the pool
 //
-// Thread contract: kLoading and kAbandoned: the mover's; kDone: the owner of the Ticket or Lease.
-// Invariant: an entry that is kLeased has a pin on its slot in `tier`; one that is kLoading has a pin on its
-// copy in `source`.
+// Thread contract: kLoading, kAbandoned and kEnding: the mover's; kDone: the owner of the Ticket or Lease.
+// While kLoading that owner may read `stream`, `base` and `asked`; once `placed`, each entry's `into`, too.
+// Invariants:
+//   1. An entry has a pin: one that is kLeased on its slot in `tier`, one that is kLoading on its copy in
+//      `source`.
+//   2. A hold keeps its pins and slots at least until its marks have passed, or the device is lost.
 #pragma once
 
 #include <atomic>
@@ -19,6 +23,7 @@
 #include "kelvin/block.h"
 #include "kelvin/space.h"
 #include "kelvin/status.h"
+#include "slots/slot_map.h"
 
 namespace kelvin {
 
@@ -32,16 +37,43 @@ struct HoldEntry {
   };
   BlockId block;
   Slot slot;
-  Slot into;  // adopted tiers: where the engine wants it
+  Slot into;  // adopted tiers: where the engine wants it; `early` holds: where it is or will be
   Kind kind = Kind::kWritable;
+  bool placed = false;   // `early` holds: `into` says where
+  bool spoiled = false;  // `early` holds: what the engine was told of it came out otherwise
   TierIndex source;
   // The next that waits for the same move: index of a hold and of an entry in it.
   std::uint32_t next_hold = IndexStack::kNone;
   std::uint32_t next_entry = 0;
 };
 
+// What a hold of a tier with streams has to do with them.
+struct HoldStreams {
+  std::vector<Slot> slots;    // for calls that take them as a span; capacity is kept for reuse
+  std::uint64_t written = 0;  // mark of the kernels that write the blocks; 0: none
+  std::uint64_t used = 0;     // mark of the kernels that were the last to use them; 0: none
+
+  // Of an acquire_on that loads: what the engine is told before the end.
+  bool early = false;
+  Stream stream = nullptr;
+  std::uint32_t base = 0;               // the hold's word when it was taken; it rises by segments + 1
+  std::uint32_t asked = 0;              // entries
+  std::atomic<bool> placed{false};      // all of them are: the release of the mover's last `into`
+  std::atomic<std::uint32_t> ready{0};  // so many segments, from the first on, have arrived in all of them
+
+  // The mover's while kLoading or kEnding.
+  std::uint32_t unplaced = 0;   // entries
+  std::uint64_t mark = 0;       // of its blocks: waited for
+  std::uint64_t since_ns = 0;   // when that began
+  std::uint64_t round = 0;      // in which these were counted:
+  std::uint32_t under_way = 0;  // entries whose last copy is
+  std::uint32_t least = 0;      // segments that have arrived in all of these
+
+  void clear() noexcept;
+};
+
 struct Hold {
-  enum State : std::uint32_t { kIdle, kLoading, kDone, kAbandoned };
+  enum State : std::uint32_t { kIdle, kLoading, kDone, kAbandoned, kEnding };
 
   std::atomic<std::uint32_t> state{kIdle};  // a futex word
   std::atomic<int> event_fd{-1};            // made on demand, kept for reuse
@@ -56,6 +88,7 @@ struct Hold {
   bool published = false;  // entries are blocks (acquire, or publish was called)
   Status status;
   Hints hints;
+  HoldStreams streams;
   std::vector<RetainRange> ranges;  // as publish or release was told; capacity is kept for reuse
 
   // The mover's while kLoading.
@@ -63,6 +96,9 @@ struct Hold {
   std::uint32_t expanded = 0;  // entries[0, expanded) have been looked at
   Hold* next = nullptr;        // inbox and lists of the mover
 };
+
+// Ends what a hold holds: slots without a block go free, copies lose this pin. `slots`: of its tier.
+void let_go(Hold& hold, SlotMap& slots) noexcept;
 
 // All holds of a space: as many as max_leases, made at once.
 //

@@ -33,6 +33,7 @@ struct ActiveMove {
   bool planned = false;         // counted in pending_to_ (and leaving_): came from the planner
   bool as_write = false;        // submitted against the link's write-behind depth
   bool stray = false;           // nobody waits for it: it only keeps its two slots until the completion
+  bool scrub = false;           // reads a copy only to verify it: the target does not become one
   std::uint8_t attempts = 0;    // failures of this hop so far
   std::uint32_t failed_at = 0;  // bit t: a copy in tier t could not be read: no other source from there
   std::uint32_t bad = 0;        // bit t: the copy that is in tier t is the one that could not: to be dropped
@@ -40,6 +41,7 @@ struct ActiveMove {
   std::uint32_t waiting_hold = IndexStack::kNone;  // first entry that waits
   std::uint32_t waiting_entry = 0;
   std::uint64_t submitted_ns = 0;
+  std::uint64_t unwritten_ns = 0;  // since when its source was found to be written still; 0: it was not
   std::uint32_t following = IndexStack::kNone;  // in a MoveList, or in a FlightList
   std::uint32_t preceding = IndexStack::kNone;  // in a FlightList
 };

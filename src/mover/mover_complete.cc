@@ -11,8 +11,9 @@ std::size_t Mover::poll_links() noexcept {
   for (LinkState& link : links_) {
     if (link.in_flight == 0) continue;
     const std::size_t count = link.edge->link->poll(completions_);
+    const std::uint32_t scrubbing = scrubbing_;
     for (std::size_t i = 0; i < count; ++i) complete(link, completions_[i]);
-    done += count;
+    done += count - (scrubbing - scrubbing_);  // nobody waits for what was read to be verified
   }
   return done;
 }
@@ -32,11 +33,16 @@ void Mover::complete(LinkState& link, const Completion& completion) noexcept {
   const std::uint64_t now = clock_();
   if (status.ok()) {
     link.edge->meter.completed(topology_.tier(move.at).info().slot_bytes, now - move.submitted_ns, now);
-    note_health(blamed(move), status);
-    arrive(n);
+    note_health(move.at, status);
+    note_health(move.next, status);
+    if (move.scrub) {
+      end(n, status);
+    } else {
+      arrive(n);
+    }
   } else {
     link.edge->meter.failed(status.code() == Code::kCorrupt);
-    fail(n, status, completion.slot_only);
+    fail(n, status, completion);
   }
 }
 
@@ -48,8 +54,7 @@ Status Mover::verify(const ActiveMove& move, const Completion& completion) noexc
   }
   BlockRecord& record = residency_.table().record(move.block);
   const bool known = (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0;
-  const bool computed = !known || link_of(move).edge->link->info().to->info().space == AddressSpace::kHost;
-  if (!computed) return Status();
+  if (!makes_checksum(link_of(move).edge->link->info(), known)) return Status();
   if (known) {
     const bool same = record.checksum.load(std::memory_order_relaxed) == completion.checksum;
     return same ? Status() : Status(Code::kCorrupt, "moving a block: the bytes do not match their checksum");
@@ -114,9 +119,10 @@ void Mover::advance(std::uint32_t n) noexcept {
   enqueue(n);
 }
 
-// Whose device failed: the one that is offline already, else the one that is not plain memory; between two of
-// a kind, the farther one.
-TierIndex Mover::blamed(const ActiveMove& move) const noexcept {
+// Whose device failed: the one that the link names, else the one that is offline already, else the one that
+// is not plain memory; between two of a kind, the farther one.
+TierIndex Mover::blamed(const ActiveMove& move, Side failed) const noexcept {
+  if (failed != Side::kUnknown) return failed == Side::kFrom ? move.at : move.next;
   if (!residency_.online(move.next)) return move.next;
   if (!residency_.online(move.at)) return move.at;
   const bool from_device = topology_.tier(move.at).info().space != AddressSpace::kHost;
@@ -125,7 +131,8 @@ TierIndex Mover::blamed(const ActiveMove& move) const noexcept {
   return move.at.value > move.next.value ? move.at : move.next;
 }
 
-void Mover::note_health(TierIndex tier, const Status& status) noexcept {
+// `again`: a failure of this copy was noted before.
+void Mover::note_health(TierIndex tier, const Status& status, bool again) noexcept {
   if (status.ok()) {
     failures_[tier.value] = 0;
     if (planner_->on_trial(tier)) planner_->proven(tier);
@@ -139,22 +146,26 @@ void Mover::note_health(TierIndex tier, const Status& status) noexcept {
     shut_until_ns_[tier.value].store(clock_() + kShutNs, std::memory_order_relaxed);
     return;
   }
-  ++failures_[tier.value];
-  if (tier.value == 0) return;  // without tier 0 there is no space: its errors are reported one by one
+  if (!again) ++failures_[tier.value];
+  if (!may_go_offline(tier)) return;  // its errors are reported one by one
   const std::uint32_t most = planner_->on_trial(tier) ? 1 : config_.offline_after;
   if (status.code() == Code::kUnavailable || failures_[tier.value] >= most)
     take_offline(tier, Status(Code::kUnavailable, "moving a block: its tier went offline"));
 }
 
-void Mover::fail(std::uint32_t n, Status status, bool slot_only) noexcept {
+void Mover::fail(std::uint32_t n, Status status, const Completion& completion) noexcept {
   ActiveMove& move = moves_[n];
-  const TierIndex culprit = blamed(move);
-  if (!slot_only) note_health(culprit, status);
+  const TierIndex culprit = blamed(move, completion.failed);
+  if (!completion.slot_only) note_health(culprit, status, move.attempts != 0);
+  spoil_waiters(move);
   if (retry(n, status)) return;
   const bool device_error = status.code() == Code::kIo;
   const bool read_failed = culprit == move.at || status.code() == Code::kCorrupt;
   give_up_target(move, device_error && !read_failed);
-  if (read_failed && status.code() != Code::kCanceled) {
+  // A device that is gone says nothing of a copy that nobody asked for.
+  const bool says_nothing = status.code() == Code::kCanceled ||
+                            (move.scrub && status.code() != Code::kIo && status.code() != Code::kCorrupt);
+  if (read_failed && !says_nothing) {
     const std::uint32_t here = 1u << move.at.value;
     const bool again = (move.failed_at & here) != 0;  // on the way from another source
     move.failed_at |= here;
@@ -182,6 +193,7 @@ bool Mover::retry(std::uint32_t n, const Status& status) noexcept {
 // Another tier may still have a good copy, and an open way.
 bool Mover::try_other_source(std::uint32_t n) noexcept {
   const ActiveMove& move = moves_[n];
+  if (move.scrub) return false;  // it asks for this copy, and no other
   std::uint32_t others = canceling_ ? 0 : residency_.readable(move.block) & ~move.failed_at;
   for (; others != 0; others &= others - 1) {
     const TierIndex other(static_cast<std::uint8_t>(std::countr_zero(others)));
@@ -227,7 +239,7 @@ void Mover::drop_bad(ActiveMove& move, TierIndex tier) noexcept {
 void Mover::give_up_target(ActiveMove& move, bool quarantine) noexcept {
   if (!move.target) return;
   // The pinned source keeps the record alive: nothing is forgotten here.
-  residency_.table().detach(move.block, move.next, [](BlockId) { assert(false); });
+  if (!move.scrub) residency_.table().detach(move.block, move.next, [](BlockId) { assert(false); });
   SlotMap& slots = residency_.slots(move.next);
   if (quarantine) {
     slots.quarantine(move.target);
@@ -246,6 +258,7 @@ void Mover::end(std::uint32_t n, const Status& status) noexcept {
   fail_waiters(move,
                status.ok() ? Status(Code::kBusy, "loading a block: it took another way; ask again") : status);
   residency_.slots(move.at).unpin(move.source);
+  if (move.scrub) end_scrub(move, status);
   for (std::uint32_t bad = move.bad; bad != 0; bad &= bad - 1) {
     if (!residency_.table().record(move.block).holds(key)) break;  // its last copy went
     drop_bad(move, TierIndex(static_cast<std::uint8_t>(std::countr_zero(bad))));

@@ -35,6 +35,7 @@ void Mover::answer_waiters(ActiveMove& move, TierIndex tier, Slot slot) noexcept
       residency_.slots(entry.source).unpin(entry.slot);
       entry.slot = slot;
       entry.kind = HoldEntry::Kind::kLeased;
+      place(hold, entry, slot);
       settle_entry(hold);
     } else {
       entry.next_hold = move.waiting_hold;
@@ -89,6 +90,11 @@ void Mover::finish_if_ready(Hold& hold) noexcept {
   // take_holds and the last entry may both come here; the state tells who was first.
   const std::uint32_t state = hold.state.load(std::memory_order_acquire);
   if (state != Hold::kLoading && state != Hold::kAbandoned) return;
+  if (!wait_for_marks(hold)) finish(hold);
+}
+
+void Mover::finish(Hold& hold) noexcept {
+  fail_spoiled(hold);
   shorten(hold);
   announce(hold);
 }
@@ -104,6 +110,7 @@ void Mover::shorten(Hold& hold) noexcept {
 }
 
 void Mover::announce(Hold& hold) noexcept {
+  answer_streams(hold);
   hold.waking.store(true, std::memory_order_relaxed);
   std::uint32_t loading = Hold::kLoading;
   // Sequentially consistent with Ticket::event_fd: either it sees kDone or this sees its fd.
@@ -121,7 +128,7 @@ void Mover::announce(Hold& hold) noexcept {
 }
 
 void Mover::release(Hold& hold) noexcept {
-  for (const HoldEntry& entry : hold.entries) residency_.slots(hold.tier).unpin(entry.slot);
+  let_go(hold, residency_.slots(hold.tier));
   holds_.give(&hold);
 }
 

@@ -11,6 +11,12 @@
 
 namespace kelvin {
 
+// Tier 0 is where the engine computes. In host memory it is there as long as the engine is; a device can be
+// lost without it.
+bool Mover::may_go_offline(TierIndex tier) const noexcept {
+  return tier.value != 0 || topology_.tier(tier).info().space == AddressSpace::kDevice;
+}
+
 // The oldest copy of each link tells: they set out in the order in which they are listed.
 std::size_t Mover::check_deadlines() noexcept {
   if (config_.deadline_ns == 0) return 0;
@@ -23,9 +29,9 @@ std::size_t Mover::check_deadlines() noexcept {
     if (now - oldest.submitted_ns < config_.deadline_ns) continue;
     constexpr Status kHangs(Code::kUnavailable,
                             "moving a block: a device did not answer before the deadline");
-    // Without tier 0 there is no space: it stays, and what leads over this link ends until all is given back.
+    // Where it stays, what leads over this link ends until all is given back.
     const TierIndex culprit = blamed(oldest);
-    if (culprit.value != 0) take_offline(culprit, kHangs);
+    if (may_go_offline(culprit)) take_offline(culprit, kHangs);
     done += abandon(link, kHangs);
   }
   return done;
@@ -72,7 +78,7 @@ void Mover::make_stray(LinkState& link, std::uint32_t n, const Status& status) n
   ++strays_;
   shut_.fetch_or(link.bit, std::memory_order_relaxed);
   // Nobody finds the slot any more: the block may go to another one. The pinned source keeps the record.
-  residency_.table().detach(move.block, move.next, [](BlockId) { assert(false); });
+  if (!move.scrub) residency_.table().detach(move.block, move.next, [](BlockId) { assert(false); });
   const std::uint32_t heir = make_heir(n);
   // An adopted slot that the engine named is in the device's hands: no other copy can go there.
   if (residency_.slots(move.next).adopted()) {
@@ -118,7 +124,8 @@ std::size_t Mover::turn_away(LinkState& link) noexcept {
     while (!queue.empty()) {
       const std::uint32_t n = queue.pop(moves_);
       give_up_target(moves_[n], false);
-      const Reserve ahead = residency_.online(moves_[n].next) ? look_ahead(moves_[n]) : Reserve::kDone;
+      const bool looks = !moves_[n].scrub && residency_.online(moves_[n].next);
+      const Reserve ahead = looks ? look_ahead(moves_[n]) : Reserve::kDone;
       if (ahead == Reserve::kBlocked) {
         blocked_.push(moves_, n);
         continue;
@@ -152,6 +159,9 @@ std::uint64_t Mover::in_hand(TierIndex tier) const noexcept {
 // While a tier is offline nothing is submitted to its links: what is not in flight now stays so.
 Status Mover::bring_back(TierIndex tier) noexcept {
   if (residency_.online(tier)) return Status(Code::kMisuse, "bringing a tier back: it is online");
+  Streams* const streams = streams_[tier.value];
+  if (streams != nullptr && !streams->passed(0).ok())
+    return Status(Code::kUnavailable, "bringing a tier back: its device is lost");
   if (in_hand(tier) != 0)
     return Status(Code::kBusy, "bringing a tier back: its device has not given back all copies");
   return planner_->bring_back(tier);
@@ -171,7 +181,7 @@ std::size_t Mover::retry_tiers() noexcept {
 }
 
 std::uint64_t Mover::due_ns() const noexcept {
-  std::uint64_t due = Policy::kNever;
+  std::uint64_t due = std::min(scrub_due_ns(), discards_.due_ns());
   if (config_.deadline_ns != 0) {
     for (const LinkState& link : links_) {
       if (!link.flights.empty())

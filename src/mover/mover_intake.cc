@@ -109,6 +109,7 @@ std::size_t Mover::take_holds() noexcept {
   while (newest != nullptr) {
     Hold* hold = newest;
     newest = hold->next;
+    if (hold->streams.early) ++early_loads_;
     hold->next = oldest;
     oldest = hold;
   }
@@ -149,8 +150,7 @@ bool Mover::resolve(Hold& hold, std::uint32_t i) noexcept {
   // Pinned in `source`: the block and its record stay what they are.
   const Slot there = residency_.table().record(entry.block).copy(hold.tier);
   if (there && residency_.online(hold.tier)) return join(hold, i, there);
-  const std::size_t loads = moves_.size() - free_moves_.size() - planned_moves_ - strays_;
-  if (loads >= config_.queue - config_.queue / 2) return false;
+  if (!may_load()) return false;
   const std::uint32_t n = new_move();
   ActiveMove& move = moves_[n];
   move.block = entry.block;
@@ -173,6 +173,7 @@ bool Mover::join(Hold& hold, std::uint32_t i, Slot there) noexcept {
     residency_.slots(entry.source).unpin(entry.slot);
     entry.slot = there;
     entry.kind = HoldEntry::Kind::kLeased;
+    place(hold, entry, there);
     settle_entry(hold);
     return true;
   }
@@ -180,6 +181,11 @@ bool Mover::join(Hold& hold, std::uint32_t i, Slot there) noexcept {
   if (word.state() != SlotState::kFilling || word.block() != entry.block) return false;
   wait_for(word.pins(), hold, i);
   return true;
+}
+
+// A move is left that is neither a planned one's nor a stray's.
+bool Mover::may_load() const noexcept {
+  return moves_.size() - free_moves_.size() - planned_moves_ - strays_ < config_.queue - config_.queue / 2;
 }
 
 std::uint32_t Mover::new_move() noexcept {
@@ -197,6 +203,7 @@ void Mover::wait_for(std::uint32_t n, Hold& hold, std::uint32_t i) noexcept {
   move.waiting_entry = i;
   // Whoever waits for it, somebody needs it now; a move not yet queued anew keeps its place in the old queue.
   move.urgency = Urgency::kDemand;
+  if (move.target) place_waiters(move);
 }
 
 }  // namespace kelvin

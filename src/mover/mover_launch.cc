@@ -22,6 +22,7 @@ void Mover::enqueue(std::uint32_t n) noexcept {
 
 std::size_t Mover::launch() noexcept {
   starved_.fill(0);
+  waits_for_source_ = false;
   std::size_t done = unblock();
   for (LinkState& link : links_) done += launch_link(link);
   return done;
@@ -73,6 +74,11 @@ std::size_t Mover::launch_link(LinkState& link) noexcept {
         ++done;
         break;
       case Reserve::kBlocked: blocked_.push(moves_, n); break;
+      case Reserve::kOverdue:
+        end(n, Status(Code::kUnavailable,
+                      "moving a block: the kernels that write it were not done before the deadline"));
+        ++done;
+        break;
       default:
         end(n, Status(Code::kMisuse, "loading a block: the slot named for it is not free"));
         ++done;
@@ -95,6 +101,7 @@ Mover::Reserve Mover::reserve(std::uint32_t n) noexcept {
   ActiveMove& move = moves_[n];
   SlotMap& slots = residency_.slots(move.next);
   if (const Reserve ahead = look_ahead(move); ahead != Reserve::kDone) return ahead;
+  if (const Reserve source = look_at_source(move); source != Reserve::kDone) return source;
   Slot target = move.into;
   if (slots.adopted()) {
     if (!slots.claim_filling(target, move.block, n)) return Reserve::kRefused;
@@ -107,6 +114,7 @@ Mover::Reserve Mover::reserve(std::uint32_t n) noexcept {
     return Reserve::kBlocked;
   }
   move.target = target;
+  place_waiters(move);
   return Reserve::kDone;
 }
 
@@ -122,11 +130,22 @@ void Mover::stage(LinkState& link, std::uint32_t n, std::size_t at) noexcept {
   copy.has_parent = static_cast<bool>(parent);
   copy.parent = parent ? residency_.table().record(parent).key() : BlockKey{};
   copy.depth = record.depth.load(std::memory_order_relaxed);
-  // Made once, on the first copy; verified on all that come from a device. What is already known need not be
-  // computed again on the way to a device: it is checked on the way back.
   const bool known = (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0;
   copy.known_checksum = known ? record.checksum.load(std::memory_order_relaxed) : 0;
-  copy.checksum = !known || link.edge->link->info().to->info().space == AddressSpace::kHost;
+  const TierInfo& to = link.edge->link->info().to->info();
+  copy.checksum = makes_checksum(link.edge->link->info(), known);
+  const bool counts = to.segments > 1 && move.next == move.to;
+  copy.arrived = counts ? &arrived_[n] : nullptr;
+  if (counts) arrived_[n].store(0, std::memory_order_relaxed);
+}
+
+// Made once, on the first copy; verified on all that come from a device. What is already known need not be
+// computed again on the way to a device: it is checked on the way back, and, if it lies in a file or comes
+// from a peer, on the way to another device as well.
+bool Mover::makes_checksum(const LinkInfo& link, bool known) noexcept {
+  const AddressSpace from = link.from->info().space;
+  const bool stored = from == AddressSpace::kFile || from == AddressSpace::kRemote;
+  return !known || stored || link.to->info().space == AddressSpace::kHost;
 }
 
 std::size_t Mover::submit_staged(LinkState& link, std::size_t count) noexcept {
@@ -160,11 +179,12 @@ std::size_t Mover::relieve_starved(bool moved) noexcept {
   for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
     const TierIndex tier(t);
     if (starved_[t] == 0 || residency_.slots(tier).free_count() != 0) continue;
-    if (leaving(tier) != 0 && !stuck) continue;
+    if (residency_.slots(tier).coming() != 0 || (leaving(tier) != 0 && !stuck)) continue;
     const std::uint32_t loads = queued_loads(tier);
     if (loads != 0 && planner_->make_room(tier, loads, true, {}, {kUnlisted, starved_for_[t]}) != 0) {
       ++done;
-    } else {
+    } else if (parted_lately_[t] == 0 || early_loads_ != 0) {
+      // Else kernels will soon be done with slots. Where a stream waits for a ticket it might be theirs.
       done += give_up_on(tier);
     }
   }

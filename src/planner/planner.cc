@@ -18,6 +18,7 @@ Planner::Planner(Parts parts) noexcept
       sink_(parts.sink),
       clock_(parts.clock),
       event_clock_(parts.event_clock),
+      topology_(parts.topology),
       free_ahead_(parts.free_ahead),
       policy_(std::move(parts.policy)),
       protection_(parts.residency),
@@ -74,9 +75,9 @@ Planner::Wants Planner::look(std::span<const std::uint32_t> starved, std::uint64
     const std::uint32_t waiting =
         (t < starved.size() ? starved[t] : 0) + demand_[t].load(std::memory_order_relaxed);
     const std::uint32_t have = tiers[t].free_slots + tiers[t].leaving;
-    const std::uint32_t low = free_ahead_[t] + waiting;
+    const std::uint32_t low = ahead(tier) + waiting;
     // Refilled to a quarter above the mark once below it, so that plans come in batches.
-    if (have < low) wants.free[t] = low + free_ahead_[t] / 4 - have;
+    if (have < low) wants.free[t] = low + ahead(tier) / 4 - have;
   }
   return wants;
 }
@@ -86,6 +87,7 @@ std::size_t Planner::plan(std::span<const std::uint32_t> starved,
   MutexLock lock(mu_);
   drain();
   std::size_t done = sweep_due() ? sweep_offline(kSweepSlots) : 0;
+  done += recall_some();
   protection_.begin(now(), false);
   if (protection_.planning()) note_needs(starved, starved_for);
   for (int round = 0; round < kRounds; ++round) {
@@ -162,7 +164,7 @@ std::size_t Planner::carry_out(std::span<const Move> moves, bool drops_only) noe
       ++handed;
     }
   }
-  finish({victims_.data(), victims}, DropReason::kPolicy, false);
+  finish({victims_.data(), victims}, DropReason::kPolicy, After::kFree);
   return victims + handed;
 }
 
@@ -227,20 +229,20 @@ void Planner::count_drop(const Victim& victim, DropReason reason) noexcept {
   }
 }
 
-void Planner::finish(std::span<const Victim> victims, DropReason reason, bool quarantine) noexcept {
+void Planner::finish(std::span<const Victim> victims, DropReason reason, After after) noexcept {
   if (victims.empty()) return;
   drain();
   for (const Victim& victim : victims) {
-    count_drop(victim, reason);
+    if (after != After::kKept) count_drop(victim, reason);
     tell(EventKind::kLeave, victim.block, victim.tier);
     residency_.table().detach(victim.block, victim.tier, [this](BlockId block) KELVIN_NO_TSA {
       tell(EventKind::kForget, block, kNoTier);
     });
     SlotMap& slots = residency_.slots(victim.tier);
-    if (quarantine) {
-      slots.quarantine(victim.slot);
-    } else {
-      slots.free({&victim.slot, 1});
+    switch (after) {
+      case After::kFree: slots.free({&victim.slot, 1}); break;
+      case After::kBad: slots.quarantine(victim.slot); break;
+      case After::kKept: slots.keep(victim.slot); break;
     }
   }
 }
@@ -262,7 +264,7 @@ std::size_t Planner::drop(std::span<const BlockId> blocks, TierIndex tier, DropR
       if (slot && free && residency_.slots(tier).start_drop(slot, block))
         victims_[victims++] = {block, tier, slot};
     }
-    finish({victims_.data(), victims}, reason, quarantine);
+    finish({victims_.data(), victims}, reason, quarantine ? After::kBad : After::kFree);
     dropped += victims;
     blocks = blocks.subspan(batch);
   }

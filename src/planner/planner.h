@@ -12,6 +12,7 @@
 //   demotion.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -24,6 +25,7 @@
 #include "kelvin/policy.h"
 #include "kelvin/space.h"
 #include "planner/protection.h"
+#include "planner/recall.h"
 #include "planner/view.h"
 #include "planner/write_budget.h"
 #include "table/residency.h"
@@ -66,6 +68,7 @@ struct DropCounters {
 
 struct TierHealth {
   std::atomic<std::uint64_t> went_offline{0}, came_back{0};
+  std::atomic<std::uint32_t> recovered{0};  // blocks that its ledger brought back
 };
 
 class Planner {
@@ -118,8 +121,12 @@ class Planner {
   // Says that a record ended without a copy being dropped (a guard of a publish was its last).
   void forgotten(BlockId block) noexcept;
 
+  // All blocks that the tier's ledger lists, at once. Throws std::bad_alloc. Precondition: nobody uses the
+  // space yet.
+  void recover(TierIndex tier);
+
   // Takes a tier out of use; its copies are dropped by later rounds of plan(), and by sweep() at once, but
-  // for those that are pinned: these when they are not any more.
+  // for those that are pinned: these when they are not any more. What a ledger lists stays in it.
   void take_offline(TierIndex tier) noexcept;
   std::size_t sweep() noexcept;
   bool sweep_due() const noexcept {
@@ -127,15 +134,15 @@ class Planner {
     return due_ns != Policy::kNever && clock_() >= due_ns;
   }
 
-  // Takes it into use again, on trial until `proven`. kMisuse: it is online; kBusy: copies there are pinned
-  // still. Precondition: no I/O of that tier is in flight.
+  // Takes it into use again, on trial until `proven`; what its ledger lists is then recalled by later rounds
+  // of plan(). kMisuse: it is online; kBusy: copies there are pinned still. Precondition: no I/O of that tier
+  // is in flight.
   Status bring_back(TierIndex tier) noexcept;
   bool on_trial(TierIndex tier) const noexcept {
     return (on_trial_.load(std::memory_order_relaxed) >> tier.value & 1) != 0;
   }
-  void proven(TierIndex tier) noexcept {
-    on_trial_.fetch_and(~(1u << tier.value), std::memory_order_relaxed);
-  }
+  void proven(TierIndex tier) noexcept;
+  bool recalling() const noexcept { return recalling_.load(std::memory_order_relaxed) != 0; }
 
   // A lower tier takes what leaves this one: without a caller in a hurry nothing is forgotten here.
   bool demotes_from(TierIndex tier) const noexcept { return static_cast<bool>(below(tier)); }
@@ -152,8 +159,9 @@ class Planner {
 
   // Fewer slots are free, or about to be, than should be: the mover's thread should plan.
   bool short_of(TierIndex tier, std::uint32_t leaving) const noexcept {
-    return residency_.slots(tier).free_count() + leaving <
-           free_ahead_[tier.value] + demand_[tier.value].load(std::memory_order_relaxed);
+    const SlotMap& slots = residency_.slots(tier);
+    return slots.free_count() + slots.coming() + leaving <
+           ahead(tier) + demand_[tier.value].load(std::memory_order_relaxed);
   }
   // The policy wants to be asked, though nothing happened; when that will be (Policy::kNever: not foreseen).
   bool due() const noexcept { return due_ns() != Policy::kNever && now() >= due_ns(); }
@@ -168,6 +176,12 @@ class Planner {
   bool pressing() const noexcept { return journal_.pressing(); }
   bool has_news() const noexcept { return !journal_.empty(); }
   std::uint32_t free_ahead(TierIndex tier) const noexcept { return free_ahead_[tier.value]; }
+  // The same share of a tier whose memory ended before it was whole.
+  std::uint32_t ahead(TierIndex tier) const noexcept {
+    const SlotMap& slots = residency_.slots(tier);
+    const std::uint64_t all = std::max<std::uint64_t>(slots.size(), 1);
+    return static_cast<std::uint32_t>(std::uint64_t{free_ahead_[tier.value]} * slots.usable() / all);
+  }
 
   const TierHealth& health(TierIndex tier) const noexcept { return health_[tier.value]; }
   const DropCounters& drops(TierIndex tier) const noexcept { return drops_[tier.value]; }
@@ -187,6 +201,7 @@ class Planner {
     std::uint32_t spent = 0;  // bit t: no budget of writes
   };
 
+  Ledger* ledger(TierIndex tier) const noexcept { return topology_.tier(tier).info().ledger; }
   void drain() noexcept KELVIN_REQUIRES(mu_);
   void take_note(std::span<const Event> events) noexcept KELVIN_REQUIRES(mu_);
   Wants look(std::span<const std::uint32_t> starved, std::uint64_t now_ns) noexcept KELVIN_REQUIRES(mu_);
@@ -203,12 +218,15 @@ class Planner {
   std::size_t carry_out(std::span<const Move> moves, bool drops_only) noexcept KELVIN_REQUIRES(mu_);
   bool hand_over(const Move& move) noexcept KELVIN_REQUIRES(mu_);
   bool choose(BlockId block, TierIndex tier, Victim* victim) noexcept KELVIN_REQUIRES(mu_);
-  void finish(std::span<const Victim> victims, DropReason reason, bool quarantine) noexcept
-      KELVIN_REQUIRES(mu_);
+  enum class After : std::uint8_t { kFree, kBad, kKept };  // what becomes of the slot
+  void finish(std::span<const Victim> victims, DropReason reason, After after) noexcept KELVIN_REQUIRES(mu_);
   void count_drop(const Victim& victim, DropReason reason) noexcept;
   std::size_t sweep_offline(std::uint32_t slots) noexcept KELVIN_REQUIRES(mu_);
   std::size_t sweep_on(TierIndex tier, std::uint32_t last) noexcept KELVIN_REQUIRES(mu_);
   void schedule_sweeps(std::size_t dropped) noexcept KELVIN_REQUIRES(mu_);
+  std::size_t recall_some() noexcept KELVIN_REQUIRES(mu_);
+  void go_on(Recall& recall, TierIndex tier) noexcept KELVIN_REQUIRES(mu_);
+  Recall::Forgotten tell_forgotten() noexcept;
 
   static constexpr std::size_t kBatch = 128;
   static constexpr std::uint32_t kSweepSlots = 8192;          // looked at in one plan
@@ -220,6 +238,7 @@ class Planner {
   MoveSink& sink_;
   Clock& clock_;
   Clock& event_clock_;
+  const Topology& topology_;
   std::array<std::uint32_t, kMaxTiers> free_ahead_{};
 
   std::array<WriteBudget, kMaxTiers> budgets_ KELVIN_GUARDED_BY(mu_);
@@ -229,7 +248,8 @@ class Planner {
   std::vector<std::array<std::atomic<std::uint32_t>, kMaxTiers>> waiting_;
   std::array<DropCounters, kMaxTiers> drops_{};
   std::array<TierHealth, kMaxTiers> health_{};
-  std::atomic<std::uint32_t> on_trial_{0};  // bit t: tier t has come back, and no copy has succeeded since
+  std::atomic<std::uint32_t> on_trial_{0};   // bit t: tier t has come back, and no copy has succeeded since
+  std::atomic<std::uint32_t> recalling_{0};  // bit t: what the ledger of tier t lists is being brought back
   std::atomic<std::uint64_t> sweep_due_ns_{Policy::kNever};
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<std::uint64_t> due_ns_{Policy::kNever};
@@ -248,6 +268,7 @@ class Planner {
     bool pinned = false;     // the last pass found some and dropped none
   };
   std::array<Sweep, kMaxTiers> sweeps_ KELVIN_GUARDED_BY(mu_){};  // of tiers that went offline
+  std::array<std::unique_ptr<Recall>, kMaxTiers> recalls_ KELVIN_GUARDED_BY(mu_);
 };
 
 }  // namespace kelvin

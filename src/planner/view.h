@@ -26,14 +26,16 @@ class SpaceView final : public View {
     }
   }
 
-  // Brings the numbers of tiers() up to date; `leaving(tier)` counts the moves that will free a slot there.
+  // Brings the numbers of tiers() up to date; `leaving(tier)` counts the moves that will free a slot there;
+  // slots that are still coming count as leaving, so that nothing goes for room that will be there.
   template <class Leaving>
   void refresh(Leaving&& leaving) noexcept {
+    const TierIndex near = residency_.first_online();
     for (std::uint8_t t = 0; t < residency_.tiers(); ++t) {
       const TierIndex tier(t);
       states_[t].free_slots = residency_.slots(tier).free_count();
-      states_[t].leaving = leaving(tier);
-      states_[t].load_ns = topology_.move_ns(tier, TierIndex(0));
+      states_[t].leaving = leaving(tier) + residency_.slots(tier).coming();
+      states_[t].load_ns = topology_.move_ns(tier, near);
       states_[t].online = residency_.online(tier);
     }
   }

@@ -63,6 +63,38 @@ void FreeList::give(std::span<const std::uint32_t> indices) noexcept {
   }
 }
 
+// Looks at the part of the stack that ends at `*top`, and moves that down. What others push meanwhile is not
+// looked at.
+std::size_t FreeList::take_among(Shard& shard, std::uint32_t first, std::uint32_t last, std::uint32_t* top,
+                                 std::span<std::uint32_t> out) noexcept {
+  constexpr std::uint32_t kAtOnce = 2048;
+  SpinGuard guard(shard.lock);
+  std::uint32_t count = shard.count.load(std::memory_order_relaxed);
+  std::uint32_t at = std::min(*top, count);
+  const std::uint32_t end = at - std::min(at, kAtOnce);
+  std::size_t taken = 0;
+  while (at > end && taken < out.size()) {
+    const std::uint32_t index = shard.stack[--at];
+    if (index < first || index >= last) continue;
+    out[taken++] = index;
+    shard.stack[at] = shard.stack[--count];
+  }
+  shard.count.store(count, std::memory_order_relaxed);
+  *top = at;
+  return taken;
+}
+
+std::size_t FreeList::take_among(std::uint32_t first, std::uint32_t last,
+                                 std::span<std::uint32_t> out) noexcept {
+  std::size_t taken = 0;
+  for (Shard& shard : shards_) {
+    for (std::uint32_t top = ~std::uint32_t{0}; top > 0 && taken < out.size();) {
+      taken += take_among(shard, first, last, &top, out.subspan(taken));
+    }
+  }
+  return taken;
+}
+
 std::uint32_t FreeList::count() const noexcept {
   std::uint32_t sum = 0;
   for (const Shard& shard : shards_) sum += shard.count.load(std::memory_order_relaxed);

@@ -27,6 +27,10 @@ class FreeList {
   std::size_t take(std::span<std::uint32_t> out) noexcept;
   void give(std::span<const std::uint32_t> indices) noexcept;
 
+  // Takes up to out.size() of `first` .. `last - 1`; returns how many. Looks at the whole list, a part of a
+  // shard at a time.
+  std::size_t take_among(std::uint32_t first, std::uint32_t last, std::span<std::uint32_t> out) noexcept;
+
   // A moment's count; exact when nobody else is at work.
   std::uint32_t count() const noexcept;
   std::size_t bytes() const noexcept;
@@ -41,6 +45,8 @@ class FreeList {
   };
 
   static std::size_t take_from(Shard& shard, std::span<std::uint32_t> out) noexcept;
+  static std::size_t take_among(Shard& shard, std::uint32_t first, std::uint32_t last, std::uint32_t* top,
+                                std::span<std::uint32_t> out) noexcept;
   static std::size_t give_to(Shard& shard, std::span<const std::uint32_t> indices) noexcept;
 
   std::array<Shard, kShards> shards_;

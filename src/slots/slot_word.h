@@ -2,7 +2,7 @@
 //
 //   bits  0-31  block   the block in the slot (kFilling, kResident, kDropping)
 //   bits 32-55  pins    holders: leases, and moves that read from it (kResident);
-//                       number of the move that writes into it (kFilling)
+//                       number of the move that writes into it (kFilling); a FreeMark (kFree)
 //   bits 56-63  state
 //
 // All that can race about a slot races on this word: pinning against dropping is one compare-and-swap.
@@ -21,6 +21,14 @@ enum class SlotState : std::uint8_t {
   kResident,  // holds a readable copy
   kDropping,  // the copy is being taken out of the table; nobody can pin it any more
   kBad,       // quarantined after an I/O error
+  kKept,      // the table names no block here, but the tier's ledger may: it is yet to be recalled
+};
+
+// What is known of the bytes of a slot that is kFree, for who discards them. Lost when the slot is taken.
+enum class FreeMark : std::uint32_t {
+  kFresh = 0,  // free since a short while, or nobody looked yet
+  kAged,       // free for a while
+  kDiscarded,  // its device knows that they are not needed
 };
 
 // The state machine: rows "from", columns "to".
@@ -31,8 +39,10 @@ constexpr bool may_become(SlotState from, SlotState to) noexcept {
     case SlotState::kFilling:
       return to == SlotState::kResident || to == SlotState::kFree || to == SlotState::kBad;
     case SlotState::kResident: return to == SlotState::kDropping;
-    case SlotState::kDropping: return to == SlotState::kFree || to == SlotState::kBad;
+    case SlotState::kDropping:
+      return to == SlotState::kFree || to == SlotState::kBad || to == SlotState::kKept;
     case SlotState::kBad: return false;
+    case SlotState::kKept: return to == SlotState::kResident || to == SlotState::kFree;
   }
   return false;
 }

@@ -23,8 +23,9 @@ Match Core::match(std::span<const BlockKey> chain) const noexcept {
     match.blocks += static_cast<std::uint32_t>(known);
     if (known < count) break;
   }
-  for (std::uint8_t t = 1; t < topology_->tiers(); ++t) {
-    match.load_ns += topology_->move_ns(TierIndex(t), TierIndex(0), match.in_tier[t]);
+  const TierIndex near = residency_->first_online();
+  for (auto t = static_cast<std::uint8_t>(near.value + 1); t < topology_->tiers(); ++t) {
+    match.load_ns += topology_->move_ns(TierIndex(t), near, match.in_tier[t]);
   }
   match.recompute_ns =
       static_cast<std::uint64_t>(static_cast<double>(match.blocks) * config_.space.block_tokens * 1e9 /
@@ -61,8 +62,9 @@ bool Core::add_known(Hold& hold, const BlockKey& key, BlockId block, const Acqui
   return false;
 }
 
-Result<Hold*> Core::acquire(std::span<const BlockKey> chain, TierIndex tier,
-                            const AcquireOptions& options) noexcept {
+// A hold on the longest known prefix: its copies in `tier`, or where they are to be loaded from.
+Result<Hold*> Core::pin_known(std::span<const BlockKey> chain, TierIndex tier,
+                              const AcquireOptions& options) noexcept {
   if (closed()) return Status(Code::kUnavailable, "acquire: the space is closed");
   if (!has_tier(tier)) return Status(Code::kInvalid, "acquire: no such tier");
   const bool adopted = topology_->tier(tier).info().adopted;
@@ -80,7 +82,7 @@ Result<Hold*> Core::acquire(std::span<const BlockKey> chain, TierIndex tier,
     const std::size_t count = std::min(kBatch, chain.size() - first);
     const std::size_t known = residency_->find_prefix(chain.subspan(first, count), ids);
     try {
-      if (hold->entries.capacity() < first + known) hold->entries.reserve(std::bit_ceil(first + known));
+      reserve_entries(*hold, std::bit_ceil(first + known));
     } catch (const std::bad_alloc&) {
       break;  // what is held so far is a prefix
     }
@@ -95,10 +97,23 @@ Result<Hold*> Core::acquire(std::span<const BlockKey> chain, TierIndex tier,
     if (found[t] != 0) hits_[t].fetch_add(found[t], std::memory_order_relaxed);
   }
   record_holds(*hold, EventKind::kHit, options.hints);
-  if (hold->pending == 0) {
-    hold->state.store(Hold::kDone, std::memory_order_release);
-    return hold;
-  }
+  return hold;
+}
+
+Result<Hold*> Core::acquire(std::span<const BlockKey> chain, TierIndex tier,
+                            const AcquireOptions& options) noexcept {
+  const auto hold = pin_known(chain, tier, options);
+  if (!hold.ok()) return hold;
+  Streams* const streams = topology_->tier(tier).info().streams;
+  // What kernels still write is not there yet.
+  const bool there =
+      (*hold)->pending == 0 && (streams == nullptr || streams->open_mark(list_slots(**hold)) == 0);
+  if (!there) return load_rest(*hold);
+  (*hold)->state.store(Hold::kDone, std::memory_order_release);
+  return hold;
+}
+
+Hold* Core::load_rest(Hold* hold) noexcept {
   hold->state.store(Hold::kLoading, std::memory_order_relaxed);
   mover_->load(hold);
   if (driver_ != nullptr) driver_->wake();

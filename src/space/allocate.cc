@@ -1,6 +1,7 @@
 // allocate, and waiting for room: see core.h.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/futex.h"
@@ -35,7 +36,7 @@ Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOpti
   hold->tier = tier;
   const Status status = fill_hold(*hold, n, options);
   if (!status.ok()) {
-    let_go(*hold);
+    let_go(*hold, residency_->slots(tier));
     holds_->give(hold);
     return status;
   }
@@ -46,7 +47,7 @@ Result<Hold*> Core::allocate(std::uint32_t n, TierIndex tier, const AllocateOpti
 
 Status Core::fill_hold(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
   try {
-    if (hold.entries.capacity() < n) hold.entries.reserve(n);
+    reserve_entries(hold, n);
   } catch (const std::bad_alloc&) {
     return Status(Code::kFull, "allocate: no memory for the lease");
   }
@@ -82,11 +83,7 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   if (asks) {
     if (admit(hold, n, options) != 0) return Status();
   } else {
-    const Asker asker{tenant_index(options.hints.tenant), {}};
-    while (missing != 0 &&
-           planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, nullptr, asker) != 0) {
-      missing = take_more(hold, n);
-    }
+    missing = make_room(hold, n, options);
     if (missing == 0) return Status();
     if (!forget) {
       const Status status = wait_for_room(hold, n, options);
@@ -96,9 +93,26 @@ Status Core::take_free(Hold& hold, std::uint32_t n, const AllocateOptions& optio
   }
   if (mover_->leaving(hold.tier) != 0)
     return Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
+  if (mover_->parting(hold.tier) != 0)
+    return Status(Code::kBusy, "allocate: no room yet; kernels still use slots that were released");
+  if (residency_->slots(hold.tier).coming() != 0)
+    return Status(Code::kBusy, "allocate: no room yet; the tier's memory is still being made ready");
   if (asks)
     return Status(Code::kFull, "allocate: what is there is worth more, leased, pinned or another tenant's");
   return Status(Code::kFull, kNothingCanGo);
+}
+
+// Frees slots at once and takes them; returns how many are still missing. Others free some too, a mover's
+// thread that keeps slots free for one: then nothing may be left to ask for, and enough to take.
+std::size_t Core::make_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept {
+  const bool forget = options.when_full == WhenFull::kForget;
+  const Asker asker{tenant_index(options.hints.tenant), {}};
+  for (std::size_t missing = n - hold.entries.size();;) {
+    const std::size_t freed =
+        planner_->make_room(hold.tier, static_cast<std::uint32_t>(missing), forget, nullptr, asker);
+    const std::size_t before = std::exchange(missing, take_more(hold, n));
+    if (missing == 0 || (freed == 0 && missing == before)) return missing;
+  }
 }
 
 // As many slots as the policy grants, by forgetting; returns how many the hold has. Where others are quicker
@@ -131,7 +145,9 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     const std::uint32_t seen = driver_ != nullptr ? driver_->progress().load(std::memory_order_acquire) : 0;
     std::size_t done = planner_->plan({});
     if (driver_ == nullptr) done += mover_->round();
-    const bool nothing_comes = done == 0 && mover_->leaving(hold.tier) == 0;
+    const bool growing = residency_->slots(hold.tier).coming() != 0;
+    const bool nothing_comes =
+        done == 0 && !growing && mover_->leaving(hold.tier) == 0 && mover_->parting(hold.tier) == 0;
     if (take_more(hold, n) == 0) break;
     if (nothing_comes) {
       status = Status(Code::kFull, kNothingCanGo);
@@ -139,7 +155,7 @@ Status Core::wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& o
     }
     const std::uint64_t now_ns = monotonic_ns();
     if (now_ns >= deadline || closed()) {
-      status = Status(Code::kBusy, "allocate: no room yet; moves that make room are under way");
+      status = Status(Code::kBusy, "allocate: no room yet; what makes room is under way");
       break;
     }
     if (driver_ == nullptr) continue;

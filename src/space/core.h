@@ -5,7 +5,7 @@
 //   allocate.cc allocate, and waiting for room
 //   publish.cc  publish
 //   release.cc  release, drop, reclaim
-//   recover.cc  blocks that a persistent tier held before
+//   streams.cc  publish_on, acquire_on, release_on, and what a stream is told of a ticket
 //   save.cc     save
 //   learned.cc  save_learned, load_learned
 //   pin.cc      pin, unpin, and who a tenant is
@@ -47,6 +47,16 @@ class Core {
   Status publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
                  std::span<const RetainRange> ranges) noexcept;
   void release(Hold* hold, const Hints& hints, std::span<const RetainRange> ranges = {}) noexcept;
+  Status publish_on(Hold& hold, Stream stream, std::span<const BlockKey> chain, std::size_t first,
+                    const Hints& hints, std::span<const RetainRange> ranges) noexcept;
+  Result<Hold*> acquire_on(std::span<const BlockKey> chain, TierIndex tier, Stream stream,
+                           const AcquireOptions& options) noexcept;
+  // Ok: the hold is not the caller's any more.
+  Status release_on(Hold* hold, Stream stream, const Hints& hints,
+                    std::span<const RetainRange> ranges) noexcept;
+  Status wait_on_stream(const Hold& hold, std::uint32_t segments) noexcept;
+  Result<std::uint32_t> slots(const Hold& hold, std::span<Slot> slots) const noexcept;
+  std::uint32_t segments_ready(const Hold& hold) const noexcept;
   void abandon(Hold* hold) noexcept;
   Status drop(std::span<const BlockKey> keys, TierIndex tier) noexcept;
   Status reclaim(TierIndex tier, std::span<const Slot> slots) noexcept;
@@ -74,8 +84,8 @@ class Core {
   ~Core();
 
   Hold* take_hold() noexcept;
+  Status save_block(PlannedMove planned, std::uint64_t deadline) noexcept;
   void drive() noexcept;
-  void recover();  // may throw std::bad_alloc
   void begin_learned(const std::string& path);
   void end_learned() noexcept;
   static void unref(Core* core) noexcept;
@@ -90,9 +100,20 @@ class Core {
   std::size_t admit(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
   Status wait_for_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
   std::size_t take_more(Hold& hold, std::uint32_t n) noexcept;
+  std::size_t make_room(Hold& hold, std::uint32_t n, const AllocateOptions& options) noexcept;
+  Status may_publish(const Hold& hold, std::span<const BlockKey> chain, std::size_t first) const noexcept;
+  Status make_blocks(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                     std::span<const RetainRange> ranges) noexcept;
   void meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept;
+  Result<Hold*> pin_known(std::span<const BlockKey> chain, TierIndex tier,
+                          const AcquireOptions& options) noexcept;
+  Hold* load_rest(Hold* hold) noexcept;
+  void reserve_entries(Hold& hold, std::size_t blocks) const;
+  static std::span<const Slot> list_slots(Hold& hold) noexcept;
+  void begin_early(Hold& hold, Stream stream, Streams& streams) const noexcept;
+  void part(Hold* hold) noexcept;
+  void report_lost(TierIndex tier) noexcept;
   void record_holds(const Hold& hold, EventKind kind, const Hints& hints) noexcept;
-  void let_go(Hold& hold) noexcept;
   TenantIndex tenant_index(std::uint64_t tenant) const noexcept;
   Status keep_ranges(Hold& hold, std::span<const RetainRange> ranges) noexcept;
 
@@ -102,6 +123,7 @@ class Core {
   Clock clock_;
   std::string learned_path_;            // empty: none
   std::string learned_;                 // Stats::learned
+  std::vector<std::string> remarks_;    // Stats::remarks
   Clock event_clock_;                   // the time that the policy knows
   std::vector<std::uint64_t> tenants_;  // ids, in the order of the config
   std::unique_ptr<Topology> topology_;
@@ -114,8 +136,6 @@ class Core {
 
   std::atomic<bool> closed_{false};
   std::atomic<std::uint64_t> refs_{1};
-
-  std::array<std::uint32_t, kMaxTiers> recovered_{};  // blocks found in persistent tiers at the start
 
   std::array<std::atomic<std::uint64_t>, kMaxTiers> hits_{};
   std::atomic<std::uint64_t> published_{0};

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "registry.h"
 #include "space/core.h"
+#include "staging/connect_staged.h"
 
 namespace kelvin {
 
@@ -61,13 +62,8 @@ class SpaceOpener {
     return Status();
   }
 
-  Result<std::unique_ptr<Link>> connect(const Tier& from, const Tier& to) {
-    const LinkContext context{from, to, core_->clock_, config_.mover.threads != 0};
-    for (const LinkFactory* factory : link_factories()) {
-      auto made = factory->connect(context, why_);
-      if (!made.ok() || *made != nullptr) return made;
-    }
-    return std::unique_ptr<Link>();
+  LinkContext between(TierIndex from, TierIndex to) const {
+    return {*tiers_[from.value], *tiers_[to.value], core_->clock_, config_.mover.threads != 0};
   }
 
   // The farther tier's section says what its links are like.
@@ -80,23 +76,58 @@ class SpaceOpener {
     edge.takes_source = !store && farther.placement == "exclusive";
   }
 
-  Status make_links() {
-    std::vector<std::unique_ptr<Topology::Edge>> edges;
+  void add_edge(TierIndex from, TierIndex to, std::unique_ptr<Link> link) {
+    auto edge = std::make_unique<Topology::Edge>();
+    edge->from = from;
+    edge->to = to;
+    edge->link = parts_.wrap_link ? parts_.wrap_link(std::move(link)) : std::move(link);
+    describe(*edge);
+    edges_.push_back(std::move(edge));
+  }
+
+  Status refuse(const Status& status, std::string said) {
+    *why_ = std::move(said);
+    return status;
+  }
+
+  // A remark on how two tiers are joined, if there is one.
+  void note(const LinkContext& pair, const std::string& remark) {
+    if (remark.empty()) return;
+    core_->remarks_.push_back(pair.from.info().name + ">" + pair.to.info().name + ": " + remark);
+  }
+
+  Status join_pairs() {
     for (std::uint8_t from = 0; from < tiers_.size(); ++from) {
       for (std::uint8_t to = 0; to < tiers_.size(); ++to) {
         if (from == to) continue;
-        auto link = connect(*tiers_[from], *tiers_[to]);
-        if (!link.ok()) return link.status();
-        if (*link == nullptr) continue;
-        auto edge = std::make_unique<Topology::Edge>();
-        edge->from = TierIndex(from);
-        edge->to = TierIndex(to);
-        edge->link = parts_.wrap_link ? parts_.wrap_link(std::move(link).value()) : std::move(link).value();
-        describe(*edge);
-        edges.push_back(std::move(edge));
+        const LinkContext pair = between(TierIndex(from), TierIndex(to));
+        std::string said;
+        auto link = connect_tiers(pair, &said);
+        if (!link.ok()) return refuse(link.status(), std::move(said));
+        note(pair, said);
+        if (*link != nullptr) add_edge(TierIndex(from), TierIndex(to), std::move(link).value());
       }
     }
-    auto topology = Topology::make(std::move(tiers_), std::move(edges), why_);
+    return Status();
+  }
+
+  // What has no way to where it must go gets one through host memory.
+  Status bridge_gaps() {
+    while (const auto gap = Topology::find_gap(tiers_, edges_)) {
+      std::string said;
+      auto link =
+          connect_staged(between(gap->from, gap->to), config_.space, config_.mover.staging_bytes, &said);
+      if (!link.ok()) return refuse(link.status(), std::move(said));
+      if (*link == nullptr) break;  // the topology says so
+      add_edge(gap->from, gap->to, std::move(link).value());
+    }
+    return Status();
+  }
+
+  Status make_links() {
+    if (const Status status = join_pairs(); !status.ok()) return status;
+    if (const Status status = bridge_gaps(); !status.ok()) return status;
+    auto topology = Topology::make(std::move(tiers_), std::move(edges_), why_);
     if (!topology.ok()) return topology.status();
     core_->topology_ = std::move(topology).value();
     return Status();
@@ -107,7 +138,7 @@ class SpaceOpener {
     std::vector<std::unique_ptr<SlotMap>> maps;
     for (std::uint8_t t = 0; t < core_->topology_->tiers(); ++t) {
       const TierInfo& info = core_->topology_->tier(TierIndex(t)).info();
-      auto map = SlotMap::make(info.slots, info.adopted, info.ledger);
+      auto map = SlotMap::make(info.slots, info.adopted, info.ledger, info.growth);
       if (!map.ok()) return map.status();
       maps.push_back(std::move(map).value());
       slots += info.slots;
@@ -189,7 +220,11 @@ class SpaceOpener {
     core.planner_ = std::make_unique<Planner>(std::move(parts));
     if (const Status status = protect(free_ahead); !status.ok()) return status;
     core.mover_->begin(*core.planner_);
-    core.recover();
+    for (std::uint8_t t = 0; t < core.topology_->tiers(); ++t) {
+      if (core.topology_->tier(TierIndex(t)).info().ledger == nullptr) continue;
+      core.mover_->scrub(TierIndex(t), config_.tiers[t].scrub);
+      core.planner_->recover(TierIndex(t));
+    }
     core.begin_learned(config_.policy.learned);
     if (config_.mover.threads == 0) return Status();
     core.driver_ = std::make_unique<Driver>(*core.mover_, *core.topology_);
@@ -201,6 +236,7 @@ class SpaceOpener {
   std::string* why_;
   std::string unused_;
   std::vector<std::unique_ptr<Tier>> tiers_;
+  std::vector<std::unique_ptr<Topology::Edge>> edges_;  // end before the tiers they join
   std::unique_ptr<Policy> policy_;
   Core* core_ = nullptr;
 };
@@ -218,7 +254,8 @@ Result<Core*> Core::open(const Config& config, std::string* why, Parts parts) {
 Core::~Core() = default;
 
 void Core::close() noexcept {
-  closed_.store(true, std::memory_order_release);
+  // Sequentially consistent with Core::part: it sees this, or the mover's last look sees its hold.
+  closed_.store(true, std::memory_order_seq_cst);
   if (driver_ != nullptr) {
     driver_->stop();
   } else {

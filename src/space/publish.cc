@@ -24,11 +24,13 @@ static bool slot_checksum(const Tier& tier, Slot slot, std::uint32_t* checksum) 
 }
 
 // The key is known: use the copy that is there; else make this slot its copy, if the bytes are the same.
+// Bytes that kernels still write stay where they are, and nobody looks at them.
 void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcept {
   duplicates_.fetch_add(1, std::memory_order_relaxed);
   SlotMap& slots = residency_->slots(hold.tier);
   Table& table = residency_->table();
-  if (const Slot there = residency_->pin(entry.block, key, hold.tier)) {
+  const bool written = hold.streams.written == 0;
+  if (const Slot there = written ? residency_->pin(entry.block, key, hold.tier) : Slot{}) {
     slots.free({&entry.slot, 1});
     entry.slot = there;
     entry.kind = HoldEntry::Kind::kLeased;
@@ -37,7 +39,8 @@ void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcep
   const BlockRecord& record = table.record(entry.block);
   bool attached = table.revive(entry.block, hold.tier, entry.slot, residency_->online_mask());
   std::uint32_t checksum = 0;
-  if (!attached && (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0 &&
+  if (!attached && written &&
+      (record.state.load(std::memory_order_acquire) & BlockRecord::kChecksumKnown) != 0 &&
       slot_checksum(topology_->tier(hold.tier), entry.slot, &checksum) &&
       checksum == record.checksum.load(std::memory_order_relaxed)) {
     attached = table.attach(entry.block, hold.tier, entry.slot);
@@ -53,14 +56,25 @@ void Core::meet_known(Hold& hold, HoldEntry& entry, const BlockKey& key) noexcep
   planner_->record({&event, 1});
 }
 
-Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
-                     std::span<const RetainRange> ranges) noexcept {
+Status Core::may_publish(const Hold& hold, std::span<const BlockKey> chain,
+                         std::size_t first) const noexcept {
   if (closed()) return Status(Code::kUnavailable, "publish: the space is closed");
   if (hold.published) return Status(Code::kMisuse, "publish: the lease holds published blocks");
   if (chain.size() != first + hold.entries.size()) {
     return Status(Code::kInvalid, "publish: the chain must end with the lease's last slot");
   }
   if (!residency_->online(hold.tier)) return Status(Code::kUnavailable, "publish: the tier is offline");
+  return Status();
+}
+
+Status Core::publish(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                     std::span<const RetainRange> ranges) noexcept {
+  if (const Status status = may_publish(hold, chain, first); !status.ok()) return status;
+  return make_blocks(hold, chain, first, hints, ranges);
+}
+
+Status Core::make_blocks(Hold& hold, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                         std::span<const RetainRange> ranges) noexcept {
   if (const Status status = keep_ranges(hold, ranges); !status.ok()) return status;
   hold.published = true;
   Table& table = residency_->table();

@@ -3,30 +3,16 @@
 
 namespace kelvin {
 
-// Slots that hold no block go free; copies lose this pin.
-void Core::let_go(Hold& hold) noexcept {
-  SlotMap& slots = residency_->slots(hold.tier);
-  std::array<Slot, 64> unused;
-  std::size_t count = 0;
-  for (const HoldEntry& entry : hold.entries) {
-    if (entry.kind == HoldEntry::Kind::kLeased) {
-      slots.unpin(entry.slot);
-      continue;
-    }
-    unused[count++] = entry.slot;
-    if (count < unused.size()) continue;
-    slots.free(unused);
-    count = 0;
-  }
-  if (count != 0) slots.free({unused.data(), count});
-}
-
 void Core::release(Hold* hold, const Hints& hints, std::span<const RetainRange> ranges) noexcept {
   const TierIndex tier = hold->tier;
   if (!ranges.empty()) static_cast<void>(keep_ranges(*hold, ranges));
   // Said while the pins still hold: no event of a copy follows its drop.
   if (!closed()) record_holds(*hold, EventKind::kRelease, hints);
-  let_go(*hold);
+  if (!closed() && mover_->in_use(*hold)) {
+    part(hold);
+    return;
+  }
+  let_go(*hold, residency_->slots(tier));
   if (!closed()) kick(tier);
   holds_->give(hold);
 }

@@ -53,19 +53,34 @@ Status Core::save(std::chrono::nanoseconds timeout) noexcept try {
   const std::uint64_t deadline = deadline_after(timeout);
   const std::uint32_t persistent = persistent_tiers(*topology_) & residency_->online_mask();
   if (persistent == 0) return Status(Code::kUnsupported, "save: no tier that is online outlives the process");
+  const std::uint32_t online = residency_->online_mask();
   const TierIndex to(static_cast<std::uint8_t>(std::countr_zero(persistent)));
   for (const Unsaved& block : unsaved_blocks(*residency_, persistent, to)) {
-    while (mover_->room(to) == 0 || !mover_->accept(block.planned)) {
-      if (!residency_->online(to))
-        return Status(Code::kUnavailable, "save: the persistent tier went offline");
-      if (monotonic_ns() >= deadline) return Status(Code::kTimeout, "save: blocks are left unwritten");
-      drive();
-    }
+    if (const Status status = save_block(block.planned, deadline); !status.ok()) return status;
   }
   const std::uint64_t now = monotonic_ns();
-  return settle(std::chrono::nanoseconds(now < deadline ? deadline - now : 0));
+  const Status settled = settle(std::chrono::nanoseconds(now < deadline ? deadline - now : 0));
+  if (!settled.ok() || (online & ~residency_->online_mask()) == 0) return settled;
+  return Status(Code::kUnavailable, "save: a tier went offline, and what only it held is not written");
 } catch (const std::bad_alloc&) {
   return Status(Code::kFull, "save: no memory for the list of blocks");
+}
+
+// The tier that the block is in may go offline meanwhile: then it is written from another one, if there is
+// one.
+Status Core::save_block(PlannedMove planned, std::uint64_t deadline) noexcept {
+  Move& move = planned.move;
+  while (mover_->room(move.to) == 0 || !mover_->accept(planned)) {
+    if (!residency_->online(move.to))
+      return Status(Code::kUnavailable, "save: the persistent tier went offline");
+    if (!residency_->online(move.from)) {
+      move.from = residency_->nearest(move.block);
+      if (move.from == kNoTier || move.from == move.to) return Status();
+    }
+    if (monotonic_ns() >= deadline) return Status(Code::kTimeout, "save: blocks are left unwritten");
+    drive();
+  }
+  return Status();
 }
 
 // One step of the mover, or a short wait for its thread.

@@ -46,6 +46,14 @@ Status Lease::release(const Hints& hints, std::span<const RetainRange> ranges) n
   return Status();
 }
 
+Status Lease::release_on(Stream stream, const Hints& hints, std::span<const RetainRange> ranges) noexcept {
+  if (hold_ == nullptr)
+    return Status(Code::kMisuse, "release_on: the lease is empty, released or moved from");
+  const Status status = hold_->core->release_on(hold_, stream, hints, ranges);
+  if (status.ok()) hold_ = nullptr;
+  return status;
+}
+
 // --- Ticket ---
 
 Ticket::Ticket(Ticket&& other) noexcept : hold_(std::exchange(other.hold_, nullptr)) {}
@@ -92,6 +100,20 @@ Status Ticket::status() const noexcept {
   return done() ? hold_->status : Status(Code::kBusy, "status: blocks are still being loaded");
 }
 
+Status Ticket::wait_on_stream(std::uint32_t segments) noexcept {
+  if (hold_ == nullptr) return Status(Code::kMisuse, "wait_on_stream: the ticket is empty");
+  return hold_->core->wait_on_stream(*hold_, segments);
+}
+
+Result<std::uint32_t> Ticket::slots(std::span<Slot> slots) const noexcept {
+  if (hold_ == nullptr) return Status(Code::kMisuse, "slots: the ticket is empty");
+  return hold_->core->slots(*hold_, slots);
+}
+
+std::uint32_t Ticket::segments_ready() const noexcept {
+  return hold_ == nullptr ? 0 : hold_->core->segments_ready(*hold_);
+}
+
 Lease Ticket::take() noexcept {
   return hold_ != nullptr && done() ? Lease(std::exchange(hold_, nullptr)) : Lease();
 }
@@ -130,17 +152,35 @@ Result<Ticket> Space::acquire(std::span<const BlockKey> chain, TierIndex tier,
   return Ticket(*hold);
 }
 
+Result<Ticket> Space::acquire_on(std::span<const BlockKey> chain, TierIndex tier, Stream stream,
+                                 const AcquireOptions& options) noexcept {
+  auto hold = core_->acquire_on(chain, tier, stream, options);
+  if (!hold.ok()) return hold.status();
+  return Ticket(*hold);
+}
+
 Result<Lease> Space::allocate(std::uint32_t n, TierIndex tier, const AllocateOptions& options) noexcept {
   auto hold = core_->allocate(n, tier, options);
   if (!hold.ok()) return hold.status();
   return Lease(*hold);
 }
 
-Status Space::publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
-                      std::span<const RetainRange> ranges) noexcept {
+Status Space::check(const Lease& lease) const noexcept {
   if (lease.hold_ == nullptr)
     return Status(Code::kMisuse, "publish: the lease is empty, released or moved from");
   if (lease.hold_->core != core_) return Status(Code::kMisuse, "publish: the lease is another space's");
+  return Status();
+}
+
+Status Space::publish_on(Lease& lease, Stream stream, std::span<const BlockKey> chain, std::size_t first,
+                         const Hints& hints, std::span<const RetainRange> ranges) noexcept {
+  if (const Status status = check(lease); !status.ok()) return status;
+  return core_->publish_on(*lease.hold_, stream, chain, first, hints, ranges);
+}
+
+Status Space::publish(Lease& lease, std::span<const BlockKey> chain, std::size_t first, const Hints& hints,
+                      std::span<const RetainRange> ranges) noexcept {
+  if (const Status status = check(lease); !status.ok()) return status;
   return core_->publish(*lease.hold_, chain, first, hints, ranges);
 }
 

@@ -11,6 +11,7 @@ namespace kelvin {
 static void count_slots(const SlotMap& slots, TierStats* stats) noexcept {
   for (std::uint32_t s = 0; s < slots.size(); ++s) {
     const SlotWord word = slots.word(Slot(s));
+    if (word.state() == SlotState::kKept) ++stats->kept;
     if (word.state() != SlotState::kResident) continue;
     ++stats->resident;
     if (word.pins() != 0) ++stats->leased;
@@ -25,7 +26,12 @@ Stats Core::stats() const {
     const SlotMap& slots = residency_->slots(tier);
     TierStats& s = stats.tiers.emplace_back();
     s.name = info.name;
-    s.slots = info.slots;
+    s.slots = s.ready = info.slots;
+    if (info.growth != nullptr) {
+      s.ready = info.growth->ready.load(std::memory_order_acquire);
+      const char* stopped = info.growth->stopped.load(std::memory_order_acquire);
+      if (stopped != nullptr) s.stopped = stopped;
+    }
     s.slot_bytes = info.slot_bytes;
     s.free = slots.free_count();
     s.quarantined = slots.quarantined();
@@ -35,13 +41,21 @@ Stats Core::stats() const {
     s.dropped_clean = drops.clean.load(std::memory_order_relaxed);
     s.dropped_last = drops.last.load(std::memory_order_relaxed);
     s.dropped_corrupt = drops.corrupt.load(std::memory_order_relaxed);
-    s.recovered = recovered_[t];
+    s.recovered = planner_->health(tier).recovered.load(std::memory_order_relaxed);
+    s.discarded = mover_->discarded(tier);
+    s.scrubbed = mover_->scrubbed(tier);
+    s.scrubbed_bad = mover_->scrubbed_bad(tier);
     s.online = residency_->online(tier);
     s.went_offline = planner_->health(tier).went_offline.load(std::memory_order_relaxed);
     s.came_back = planner_->health(tier).came_back.load(std::memory_order_relaxed);
   }
-  for (const auto& edge : topology_->edges())
-    stats.links.push_back(edge->meter.stats(edge->link->info().name));
+  for (const auto& edge : topology_->edges()) {
+    const LinkInfo& info = edge->link->info();
+    LinkStats& link = stats.links.emplace_back(edge->meter.stats(info.name));
+    const char* const slowed =
+        info.slowed != nullptr ? info.slowed->load(std::memory_order_acquire) : nullptr;
+    if (slowed != nullptr) link.slowed = slowed;
+  }
   stats.blocks = residency_->table().size();
   stats.block_capacity = residency_->table().capacity();
   stats.table_bytes = residency_->table().bytes();
@@ -60,6 +74,7 @@ Stats Core::stats() const {
   stats.leases = holds_->in_use();
   stats.oldest_lease_ns = holds_->oldest_ns(clock_());
   stats.learned = learned_;
+  stats.remarks = remarks_;
   return stats;
 }
 

@@ -12,6 +12,10 @@ void say_why(const TierInfo& tier, const Status& status, std::uint64_t in_hand, 
   *why = "tier '" + tier.name + "' ";
   if (status.code() == Code::kMisuse) {
     *why += "is online; only one that went offline can be brought back";
+  } else if (status.code() == Code::kUnavailable) {
+    *why +=
+        "has lost its device; reset or mend it, then try again, or in a new process where the driver needs "
+        "one";
   } else if (in_hand != 0) {
     *why += "waits for its device, which has not given back " + std::to_string(in_hand) +
             " copies that were in flight; mend or reset the device, then try again";

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -33,6 +34,11 @@ class Residency {
 
   bool online(TierIndex tier) const noexcept { return (online_mask() >> tier.value & 1) != 0; }
   std::uint32_t online_mask() const noexcept { return online_.load(std::memory_order_relaxed); }
+  // The nearest tier that is in use; the nearest at all where none is.
+  TierIndex first_online() const noexcept {
+    const std::uint32_t online = online_mask();
+    return TierIndex(online == 0 ? std::uint8_t{0} : static_cast<std::uint8_t>(std::countr_zero(online)));
+  }
   void set_offline(TierIndex tier) noexcept {
     online_.fetch_and(~(1u << tier.value), std::memory_order_relaxed);
   }

@@ -22,12 +22,12 @@ Result<std::unique_ptr<Table>> Table::make(std::uint32_t capacity, std::uint64_t
 }
 
 void Table::begin(BlockId id, const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
-                  Slot slot) noexcept {
+                  Slot slot, bool guarded) noexcept {
   BlockRecord& r = record(id);
   r.key_hi.store(key.hi, std::memory_order_release);  // pairs with BlockRecord::holds
   r.key_lo.store(key.lo, std::memory_order_release);
   r.parent.store(parent.value, std::memory_order_relaxed);
-  r.children.store(0, std::memory_order_relaxed);
+  r.children.store(guarded ? 1 : 0, std::memory_order_relaxed);
   r.depth.store(static_cast<std::uint16_t>(std::min(depth, BlockRecord::kMaxDepth)),
                 std::memory_order_relaxed);
   for (auto& copy : r.copies) copy.store(Slot::kNone, std::memory_order_relaxed);
@@ -38,8 +38,8 @@ void Table::begin(BlockId id, const BlockKey& key, BlockId parent, std::uint32_t
                 std::memory_order_release);
 }
 
-Result<Table::Offer> Table::offer(const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
-                                  Slot slot) noexcept {
+Result<Table::Offer> Table::find_or_begin(const BlockKey& key, BlockId parent, std::uint32_t depth,
+                                          TierIndex tier, Slot slot, bool guarded) noexcept {
   SpinGuard guard(index_.shard_of(key).lock);
   if (const BlockId known = index_.find(key)) {
     record(known).children.fetch_add(1, std::memory_order_acq_rel);
@@ -48,7 +48,7 @@ Result<Table::Offer> Table::offer(const BlockKey& key, BlockId parent, std::uint
   std::uint32_t id = 0;
   if (free_->take({&id, 1}) == 0)
     return Status(Code::kFull, "publishing a block: no record left in the table");
-  begin(BlockId(id), key, parent, depth, tier, slot);
+  begin(BlockId(id), key, parent, depth, tier, slot, guarded);
   if (!index_.insert(key, BlockId(id))) {
     record(BlockId(id))
         .state.fetch_and(static_cast<std::uint16_t>(~BlockRecord::kLive), std::memory_order_release);

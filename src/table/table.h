@@ -43,7 +43,13 @@ class Table {
   };
   // `parent`: a live record kept alive by the caller, or none. kFull: no record left.
   Result<Offer> offer(const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
-                      Slot slot) noexcept;
+                      Slot slot) noexcept {
+    return find_or_begin(key, parent, depth, tier, slot, false);
+  }
+  // The block's record, guarded; where there is none, that of a new ghost. Else as offer.
+  Result<Offer> enter(const BlockKey& key, BlockId parent, std::uint32_t depth) noexcept {
+    return find_or_begin(key, parent, depth, TierIndex(0), Slot{}, true);
+  }
 
   // Gives a ghost (a block without any copy) its first copy again. False: it has one. Copies in tiers that
   // are not in `online` count for nothing: they are dropped before their tier comes back, and never read
@@ -70,8 +76,10 @@ class Table {
 
  private:
   Table() = default;
-  void begin(BlockId id, const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
-             Slot slot) noexcept;
+  Result<Offer> find_or_begin(const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier,
+                              Slot slot, bool guarded) noexcept;
+  void begin(BlockId id, const BlockKey& key, BlockId parent, std::uint32_t depth, TierIndex tier, Slot slot,
+             bool guarded) noexcept;
   bool end_if_unused(BlockId block) noexcept;
   void recycle(BlockId block) noexcept;
   template <class Forgotten>

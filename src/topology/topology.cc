@@ -15,9 +15,13 @@ std::uint64_t transfer_ns(std::uint64_t bytes, std::uint64_t bytes_per_second) n
                                                             static_cast<double>(bytes_per_second));
 }
 
+// The engine's slots are no place to pass through.
+bool is_thoroughfare(const Tier& tier) noexcept { return !tier.info().adopted; }
+
 std::string no_route(const TierInfo& from, const TierInfo& to) {
   return "no route from tier '" + from.name + "' to tier '" + to.name +
-         "': no link joins them; put a [[tier]] of kind \"dram\" between them";
+         "': no link joins them, nor both of them with host memory, through which blocks could go; put a "
+         "[[tier]] between them that has links with both";
 }
 
 }  // namespace
@@ -35,32 +39,57 @@ Result<std::unique_ptr<Topology>> Topology::make(std::vector<std::unique_ptr<Tie
     edge->cost_ns = std::max<std::uint64_t>(1, latency + transfer_ns(info.from->info().slot_bytes, speed));
     edge->meter.begin(latency, speed);
   }
-  topology->route();
-  const auto check = [&](std::size_t from, std::size_t to) {
-    if (from == to || topology->next_[from][to] != nullptr) return true;
-    if (why != nullptr) *why = no_route(topology->tiers_[from]->info(), topology->tiers_[to]->info());
-    return false;
-  };
-  for (std::size_t t = 0; t < topology->tiers_.size(); ++t) {
-    if (!check(t, 0) || (t > 0 && !check(t - 1, t))) return Status(Code::kInvalid, "connecting the tiers");
+  if (const auto gap = find_gap(topology->tiers_, topology->edges_)) {
+    if (why != nullptr) *why = no_route(topology->tier(gap->from).info(), topology->tier(gap->to).info());
+    return Status(Code::kInvalid, "connecting the tiers");
   }
+  topology->route();
   return topology;
 }
 
-// Floyd-Warshall: at most 8 tiers, once.
+std::optional<Topology::Gap> Topology::find_gap(std::span<const std::unique_ptr<Tier>> tiers,
+                                                std::span<const std::unique_ptr<Edge>> edges) {
+  const auto n = static_cast<std::uint8_t>(tiers.size());
+  std::array<std::uint32_t, kMaxTiers> reach{};  // by tier: a bit for each that can be reached
+  for (const auto& edge : edges) reach[edge->from.value] |= 1u << edge->to.value;
+  for (std::uint8_t via = 0; via < n; ++via) {
+    if (!is_thoroughfare(*tiers[via])) continue;
+    for (std::uint8_t from = 0; from < n; ++from) {
+      if ((reach[from] >> via & 1) != 0) reach[from] |= reach[via];
+    }
+  }
+  const auto joined = [&](std::uint8_t from, std::uint8_t to) { return (reach[from] >> to & 1) != 0; };
+  for (std::uint8_t t = 1; t < n; ++t) {
+    const auto before = static_cast<std::uint8_t>(t - 1);
+    if (!joined(t, 0)) return Gap{TierIndex(t), TierIndex(0)};
+    if (!joined(before, t)) return Gap{TierIndex(before), TierIndex(t)};
+  }
+  return std::nullopt;
+}
+
+// Floyd-Warshall: at most 8 tiers, once. What passes through a device is lost with it, and takes its slots
+// and its bus: only where no other way leads.
 void Topology::route() {
-  const std::size_t n = tiers_.size();
-  std::array<std::array<std::uint64_t, kMaxTiers>, kMaxTiers> cost{};
+  Costs cost{};
   for (auto& row : cost) row.fill(kUnreached);
   for (const auto& edge : edges_) {
     cost[edge->from.value][edge->to.value] = edge->cost_ns;
     next_[edge->from.value][edge->to.value] = edge.get();
   }
+  route_through(cost, false);
+  route_through(cost, true);
+}
+
+void Topology::route_through(Costs& cost, bool devices) {
+  const std::size_t n = tiers_.size();
+  const Costs before = cost;
   for (std::size_t via = 0; via < n; ++via) {
-    if (tiers_[via]->info().adopted) continue;  // the engine's slots are no place to pass through
+    if (!is_thoroughfare(*tiers_[via])) continue;  // the engine's slots are no place to pass through
+    if (tiers_[via]->info().space == AddressSpace::kDevice && !devices) continue;
     for (std::size_t from = 0; from < n; ++from) {
       for (std::size_t to = 0; to < n; ++to) {
         if (from == to || cost[from][via] == kUnreached || cost[via][to] == kUnreached) continue;
+        if (devices && before[from][to] != kUnreached) continue;
         const std::uint64_t sum = cost[from][via] + cost[via][to];
         if (sum >= cost[from][to]) continue;
         cost[from][to] = sum;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,7 +36,17 @@ class Topology {
     std::uint64_t cost_ns = 0;  // one block, as the link estimated at start-up: routes are chosen by it
   };
 
-  // Checks that every tier reaches tier 0 and that each tier reaches the next: else kInvalid and `why`.
+  // Two tiers between which blocks have to go, and no way.
+  struct Gap {
+    TierIndex from;
+    TierIndex to;
+  };
+
+  // Every tier has to reach tier 0, and each tier the next. The first pair that does not; none: all is well.
+  static std::optional<Gap> find_gap(std::span<const std::unique_ptr<Tier>> tiers,
+                                     std::span<const std::unique_ptr<Edge>> edges);
+
+  // Precondition: the edges join these tiers. kInvalid, and `why`: there is a gap.
   static Result<std::unique_ptr<Topology>> make(std::vector<std::unique_ptr<Tier>> tiers,
                                                 std::vector<std::unique_ptr<Edge>> edges, std::string* why);
 
@@ -53,7 +64,9 @@ class Topology {
 
  private:
   Topology() = default;
+  using Costs = std::array<std::array<std::uint64_t, kMaxTiers>, kMaxTiers>;
   void route();
+  void route_through(Costs& cost, bool devices);
 
   std::vector<std::unique_ptr<Tier>> tiers_;
   std::vector<std::unique_ptr<Edge>> edges_;

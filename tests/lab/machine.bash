@@ -33,9 +33,10 @@ machine_arguments() {
     -numa hmat-lb,initiator=0,target=1,hierarchy=memory,data-type=access-bandwidth,bandwidth=30G
     # The drive reads and writes through the throttle "drive", which faults.bash hangs over other nodes.
     -object throttle-group,id=drive-limits
-    -blockdev "driver=file,node-name=drive-file,filename=$image"
-    -blockdev driver=raw,node-name=drive-raw,file=drive-file
-    -blockdev driver=throttle,node-name=drive,throttle-group=drive-limits,file=drive-raw
+    # What is discarded is gone, and reads as zeros.
+    -blockdev "driver=file,node-name=drive-file,filename=$image,discard=unmap"
+    -blockdev driver=raw,node-name=drive-raw,file=drive-file,discard=unmap
+    -blockdev driver=throttle,node-name=drive,throttle-group=drive-limits,file=drive-raw,discard=unmap
     -device pcie-root-port,id=drive-port,chassis=1,slot=3
     -device "nvme,id=nvme0,serial=lab$id,drive=drive,bus=drive-port"
     # A cable between the two guests: a pair of sockets.

@@ -1,44 +1,30 @@
 // See host.h.
 #include "tiers/host/host.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <new>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/host/adopted_tier.h"
 #include "tiers/host/host_link.h"
+#include "tiers/host/host_options.h"
 #include "tiers/host/host_tier.h"
 
 namespace kelvin {
 namespace {
 
 constexpr std::array kDramOptions = {
-    OptionSpec{
-        .name = "huge_pages",
-        .type = OptionType::kChoice,
-        .fallback = "auto",
-        .reason =
-            "pages under the slots: auto takes reserved 2 MiB pages, else transparent ones, else 4 KiB; "
-            "hugetlb and thp fail where they are not to be had",
-        .choices = "auto|hugetlb|thp|none"},
-    OptionSpec{.name = "prefault",
-               .type = OptionType::kBoolean,
-               .fallback = "false",
-               .reason = "touch all memory at start-up (0.1 to 0.7 s a GB and core), not at first use"},
-    OptionSpec{.name = "mlock",
-               .type = OptionType::kBoolean,
-               .fallback = "false",
-               .reason = "never swap the slots out; needs RLIMIT_MEMLOCK"},
+    kHugePagesOption,
+    OptionSpec{.name = "nodes",
+               .type = OptionType::kTextList,
+               .fallback = "local",
+               .reason =
+                   "memory nodes that the slots lie on, in turn: local (those whose CPUs this process may "
+                   "run on), interleave (all with CPUs), or a list such as 0 or 0-1"},
+    kPrefaultOption,
+    kMlockOption,
 };
-
-HugePages huge_pages_of(const std::string& word) noexcept {
-  if (word == "hugetlb") return HugePages::kHugetlb;
-  if (word == "thp") return HugePages::kThp;
-  if (word == "none") return HugePages::kNone;
-  return HugePages::kAuto;
-}
 
 // Result<unique_ptr<T>> as a result of its base.
 template <class Base, class T>
@@ -50,13 +36,13 @@ Result<std::unique_ptr<Base>> upcast(Result<std::unique_ptr<T>> result) {
 Result<std::unique_ptr<Tier>> open_dram(const TierContext& context, const Options& options,
                                         std::string* why) {
   try {
-    HostTierOptions host;
-    host.name = context.tier.name;
-    host.capacity_bytes = context.tier.capacity_bytes;
-    host.block_bytes = context.space.block_bytes;
-    host.huge_pages = huge_pages_of(options.text("huge_pages"));
-    host.prefault = options.boolean("prefault");
-    host.mlock = options.boolean("mlock");
+    HostTierOptions host = host_options(context, options);
+    auto placement = place(options.text_list("nodes"), memory_nodes(), allowed_cpus(), why);
+    if (!placement.ok()) {
+      *why = format_text("tier '{}': {}", host.name, *why);
+      return placement.status();
+    }
+    host.placement = std::move(*placement);
     return upcast<Tier>(HostTier::open(host, why));
   } catch (const std::bad_alloc&) {
     return Status(Code::kFull, "opening a host tier");
@@ -67,7 +53,7 @@ Result<std::unique_ptr<Tier>> open_adopted(const TierContext& context, const Opt
                                            std::string* why) {
   try {
     if (context.adopted == nullptr) {
-      *why = fmt::format(
+      *why = format_text(
           "tier '{}' is of kind adopted, but no memory came with it: give it in Parts::adopted to "
           "Space::open, or choose another kind",
           context.tier.name);

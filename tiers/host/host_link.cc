@@ -3,8 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
-
-#include "checksum/crc32c.h"
+#include <chrono>
 
 namespace kelvin {
 namespace {
@@ -90,22 +89,31 @@ std::size_t HostLink::poll(std::span<Completion> done) noexcept {
 
 void HostLink::cancel_all() noexcept { canceled_ = queued_; }
 
-Completion HostLink::carry_out(const Copy& copy) const noexcept {
+Completion HostLink::carry_out(const Copy& copy) noexcept {
+  const bool timed = choice_.timed(copy.checksum);
+  const auto start = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+  const std::uint32_t checksum = carry_out(copy, choice_.next(copy.checksum));
+  const auto took = timed ? std::chrono::steady_clock::now() - start : std::chrono::nanoseconds();
+  choice_.made(copy.checksum, static_cast<std::uint64_t>(std::chrono::nanoseconds(took).count()));
+  return {copy.tag, Status(), checksum};
+}
+
+std::uint32_t HostLink::carry_out(const Copy& copy, const crc::Kernel& kernel) const noexcept {
   Cursor from(*info_.from, copy.from, from_segment_bytes_);
   Cursor to(*info_.to, copy.to, to_segment_bytes_);
   std::uint32_t checksum = 0;
   for (std::uint64_t left = slot_bytes_; left > 0;) {
     const std::uint64_t bytes = std::min(from.left(), to.left());
     if (copy.checksum) {
-      checksum = copy_crc32c(to.here(), from.here(), bytes, checksum);
+      checksum = kernel.copy_crc32c(to.here(), from.here(), bytes, checksum);
     } else {
-      copy_stream(to.here(), from.here(), bytes);
+      kernel.copy_stream(to.here(), from.here(), bytes);
     }
     from.advance(bytes);
     to.advance(bytes);
     left -= bytes;
   }
-  return {copy.tag, Status(), checksum};
+  return checksum;
 }
 
 }  // namespace kelvin

@@ -1,4 +1,5 @@
-// HostLink: copies blocks between host tiers with the caller's thread, past the caches, summing as it goes.
+// HostLink: copies blocks between host tiers with the caller's thread, past the caches, summing as it goes,
+// by the instructions that prove to be the fastest between these two (copy_choice.h).
 //
 // Either side may consist of segments, of different sizes: the copy walks both layouts at once.
 //
@@ -13,6 +14,7 @@
 #include <cstdint>
 
 #include "kelvin/link.h"
+#include "tiers/host/copy_choice.h"
 
 namespace kelvin {
 
@@ -35,12 +37,14 @@ class HostLink final : public Link {
   void cancel_all() noexcept override;
 
  private:
-  Completion carry_out(const Copy& copy) const noexcept;
+  Completion carry_out(const Copy& copy) noexcept;
+  std::uint32_t carry_out(const Copy& copy, const crc::Kernel& kernel) const noexcept;  // its checksum
 
   LinkInfo info_;
   std::uint64_t slot_bytes_;
   std::uint64_t from_segment_bytes_;
   std::uint64_t to_segment_bytes_;
+  CopyChoice choice_;
 
   // A ring: `queued_` copies from `first_` on, of which the first `canceled_` will not be carried out.
   std::array<Copy, kDepth> queue_;

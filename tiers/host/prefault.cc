@@ -10,6 +10,8 @@
 #include <system_error>
 #include <thread>
 
+#include "machine/place.h"
+
 namespace kelvin {
 namespace {
 
@@ -60,17 +62,26 @@ struct Work {
 
 }  // namespace
 
-Status populate(std::byte* base, std::uint64_t bytes) noexcept {
+Status populate(std::byte* base, std::uint64_t bytes, const std::vector<int>& cpus) noexcept {
   Work work{base, bytes};
   const std::uint64_t pieces = (bytes + kPiece - 1) / kPiece;
-  const unsigned wanted = std::clamp(std::thread::hardware_concurrency(), 1U, kMaxThreads);
+  const auto here = static_cast<unsigned>(cpus.empty() ? std::thread::hardware_concurrency() : cpus.size());
+  const auto wanted =
+      static_cast<unsigned>(std::min<std::uint64_t>(std::clamp(here, 1U, kMaxThreads), pieces));
   std::array<std::thread, kMaxThreads> threads;
+  unsigned started = 0;
+  // The caller's thread is not ours to send to other CPUs: where some are named it only waits.
+  const unsigned own = cpus.empty() ? 1 : 0;
   try {
-    for (unsigned i = 1; i < std::min<std::uint64_t>(wanted, pieces); ++i)
-      threads[i] = std::thread([&] { work.run(); });
+    for (; started + own < wanted; ++started) {
+      threads[started] = std::thread([&] {
+        if (!cpus.empty()) static_cast<void>(keep_thread_on(cpus));
+        work.run();
+      });
+    }
   } catch (const std::system_error&) {  // no more threads to be had: those there are do it all
   }
-  work.run();
+  if (own != 0 || started == 0) work.run();
   for (auto& thread : threads) {
     if (thread.joinable()) thread.join();
   }

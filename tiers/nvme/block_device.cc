@@ -2,31 +2,29 @@
 #include "tiers/nvme/block_device.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <cerrno>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
-#include <thread>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/format.h"
+#include "tiers/nvme/owner.h"
 
 namespace kelvin::nvme {
 namespace {
 
 constexpr const char* kOpening = "opening a block device";
-constexpr auto kRetry = std::chrono::milliseconds(5);
 
-std::string number_of(dev_t device) { return fmt::format("{}:{}", major(device), minor(device)); }
+std::string number_of(dev_t device) { return format_text("{}:{}", major(device), minor(device)); }
 
 std::filesystem::path folder_of(dev_t device) { return "/sys/dev/block/" + number_of(device); }
 
@@ -81,24 +79,21 @@ std::string use_of(const std::string& path) {
 
 Result<Fd> open_block_device(const std::string& path, int flags, const MediumConfig& config,
                              std::string* why) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(config.lock_wait_ms);
+  OwnerWait wait(config.lock_wait_ms);
   for (;;) {
     Fd fd(::open(path.c_str(), flags | O_EXCL | O_CLOEXEC));
     if (fd.get() >= 0) return fd;
     const int error = errno;
-    if (error == EBUSY && std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(kRetry);
-      continue;
-    }
     if (error == EINTR) continue;
     if (error == EBUSY) {
-      return refuse(
-          {Code::kBusy, kOpening, error}, why,
-          fmt::format("{}: is {}: unmount it or end that, or choose another device", path, use_of(path)));
+      if (wait.go_on(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)).get())) continue;
+      return refuse({Code::kBusy, kOpening, error}, why,
+                    format_text("{}: is {}{}: unmount it or end that, or choose another device", path,
+                                use_of(path), wait.owner()));
     }
     const bool denied = error == EACCES || error == EPERM || error == EROFS;
     return refuse({denied ? Code::kInvalid : io_status(error, "").code(), kOpening, error}, why,
-                  fmt::format("{}: cannot be opened: {}{}", path, error_text(error),
+                  format_text("{}: cannot be opened: {}{}", path, error_text(error),
                               denied ? ": this process must be allowed to read and write the device, and it "
                                        "must not be read-only"
                                      : ""));
@@ -116,11 +111,11 @@ Result<BlockSize> size_of_block_device(int fd, const std::string& path, std::str
   const std::string zoned = line_of(folder_of(found.st_rdev) / "queue" / "zoned");
   if (!zoned.empty() && zoned != "none") {
     return refuse({Code::kUnsupported, kOpening}, why,
-                  fmt::format("{}: is a zoned device, which must be written in order: choose another", path));
+                  format_text("{}: is a zoned device, which must be written in order: choose another", path));
   }
   if (sector <= 0 || kPageBytes % static_cast<std::uint64_t>(sector) != 0) {
     return refuse({Code::kUnsupported, kOpening}, why,
-                  fmt::format("{}: has sectors of {} bytes; {} at most can be used: format the drive with "
+                  format_text("{}: has sectors of {} bytes; {} at most can be used: format the drive with "
                               "smaller ones, or put a file on it",
                               path, sector, kPageBytes));
   }
@@ -144,7 +139,7 @@ std::optional<std::uint64_t> queue_attribute(dev_t device, const char* name) {
 Status check_polling(dev_t device, const std::string& path, std::string* why) {
   if (queue_attribute(device, "io_poll").value_or(0) != 0) return {};
   return refuse({Code::kUnsupported, kOpening}, why,
-                fmt::format("{}: has no queues that can be polled: load the driver with them "
+                format_text("{}: has no queues that can be polled: load the driver with them "
                             "(nvme.poll_queues=4 on the kernel's command line), or set poll = false",
                             path));
 }

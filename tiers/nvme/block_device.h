@@ -15,9 +15,9 @@
 
 namespace kelvin::nvme {
 
-// Opens `path` with O_EXCL added to `flags`: the kernel lets nobody mount or claim it meanwhile. Waits
-// config.lock_wait_ms for an owner to end. kBusy: it did not, or the device is mounted or part of another;
-// `why` says of what. kInvalid: not to be opened.
+// Opens `path` with O_EXCL added to `flags`: the kernel lets nobody mount or claim it meanwhile. Waits for an
+// owner to end: config.lock_wait_ms, and longer (owner.h) where only its last writes are left. kBusy: it did
+// not, or the device is mounted or part of another; `why` says of what. kInvalid: not to be opened.
 Result<Fd> open_block_device(const std::string& path, int flags, const MediumConfig& config,
                              std::string* why);
 

@@ -2,13 +2,16 @@
 #include "tiers/nvme/block_medium.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/block_device.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/fd_io.h"
@@ -40,6 +43,7 @@ Result<std::unique_ptr<BlockMedium>> BlockMedium::open(const MediumConfig& confi
                    .bytes = size->bytes,
                    .direct = true,
                    .fd = number,
+                   .discards = queue_attribute(found.st_rdev, "discard_max_bytes").value_or(0) != 0,
                    .block_fd = number};
   return device;
 }
@@ -54,6 +58,19 @@ Status BlockMedium::write(std::uint64_t offset, std::span<const std::byte> bytes
 
 Status BlockMedium::flush() noexcept {
   return ::fdatasync(fd_.get()) == 0 ? Status() : io_status(errno, "flushing a block device");
+}
+
+Status BlockMedium::discard(std::span<const ByteRange> ranges) noexcept {
+  for (const ByteRange& range : ranges) {
+    std::array<std::uint64_t, 2> part = {range.offset, range.bytes};
+    int failed = 0;
+    do {
+      failed = ::ioctl(fd_.get(), BLKDISCARD, part.data()) == 0 ? 0 : errno;
+    } while (failed == EINTR);
+    if (failed == EOPNOTSUPP) return {Code::kUnsupported, "discarding bytes of a block device", failed};
+    if (failed != 0) return io_status(failed, "discarding bytes of a block device");
+  }
+  return {};
 }
 
 Result<std::unique_ptr<IoQueue>> BlockMedium::open_queue(const QueueConfig& config, std::string* why) {

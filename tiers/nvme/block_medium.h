@@ -28,6 +28,7 @@ class BlockMedium final : public Medium {
   Status read(std::uint64_t offset, std::span<std::byte> bytes) noexcept override;
   Status write(std::uint64_t offset, std::span<const std::byte> bytes) noexcept override;
   Status flush() noexcept override;
+  Status discard(std::span<const ByteRange> ranges) noexcept override;
   Result<std::unique_ptr<IoQueue>> open_queue(const QueueConfig& config, std::string* why) override;
 
  private:

@@ -2,7 +2,6 @@
 #include "tiers/nvme/char_medium.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -14,6 +13,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/block_device.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/format.h"
@@ -27,7 +27,7 @@ constexpr const char* kOpening = "opening an NVMe character device";
 std::string block_device_beside(dev_t device) {
   std::error_code error;
   const auto folder =
-      std::filesystem::canonical(fmt::format("/sys/dev/char/{}:{}", major(device), minor(device)), error);
+      std::filesystem::canonical(format_text("/sys/dev/char/{}:{}", major(device), minor(device)), error);
   const std::string name = folder.filename().string();
   if (error || !name.starts_with("ng")) return "";
   std::string path = "/dev/nvme" + name.substr(2);
@@ -60,7 +60,7 @@ Result<std::unique_ptr<CharMedium>> CharMedium::open(const MediumConfig& config,
   if (fd < 0) {
     const int error = errno;
     return refuse({Code::kInvalid, kOpening, error}, why,
-                  fmt::format("{}: cannot be opened: {}: this process must be allowed to read and write it",
+                  format_text("{}: cannot be opened: {}: this process must be allowed to read and write it",
                               config.path, error_text(error)));
   }
   auto space = identify_namespace(fd, config.path, why);
@@ -75,6 +75,7 @@ Result<std::unique_ptr<CharMedium>> CharMedium::open(const MediumConfig& config,
                    .bytes = device->space_.bytes,
                    .direct = true,
                    .max_request_bytes = device->space_.max_request_bytes,
+                   .discards = device->space_.deallocates,
                    .block_fd = device->block_fd_.get()};
   return device;
 #endif
@@ -129,6 +130,12 @@ Status CharMedium::write(std::uint64_t offset, std::span<const std::byte> bytes)
 
 Status CharMedium::flush() noexcept {
   return to_status(run(space_, NvmeOpcode::kFlush, 0, nullptr, 0), "flushing an NVMe namespace");
+}
+
+Status CharMedium::discard(std::span<const ByteRange> ranges) noexcept {
+  const int error = deallocate_nvme(space_, ranges);
+  if (error == EOPNOTSUPP) return {Code::kUnsupported, "discarding bytes of an NVMe namespace", error};
+  return to_status(error, "discarding bytes of an NVMe namespace");
 }
 
 Result<std::unique_ptr<IoQueue>> CharMedium::open_queue(const QueueConfig& config, std::string* why) {

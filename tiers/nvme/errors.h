@@ -3,14 +3,13 @@
 // Thread contract: pure functions.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <cstdint>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include "base/format_text.h"
 #include "kelvin/status.h"
 
 namespace kelvin::nvme {
@@ -35,7 +34,7 @@ inline std::string error_text(int error) {
 
 // "2097152 bytes (2.0 MiB)". Allocates.
 inline std::string size_text(std::uint64_t bytes) {
-  return fmt::format("{} bytes ({:.1f} MiB)", bytes, static_cast<double>(bytes) / (1ULL << 20));
+  return format_text("{} bytes ({:.1f} MiB)", bytes, static_cast<double>(bytes) / (1ULL << 20));
 }
 
 // Says why, and returns the status.
@@ -45,7 +44,7 @@ inline Status refuse(Status status, std::string* why, std::string text) {
 }
 inline Status refuse_io(int error, const char* context, const std::string& path, std::string* why) {
   return refuse(io_status(error, context), why,
-                fmt::format("{}: {} failed: {}", path, context, error_text(error)));
+                format_text("{}: {} failed: {}", path, context, error_text(error)));
 }
 
 // Says that errno kept an eventfd from being made.

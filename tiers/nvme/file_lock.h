@@ -14,8 +14,8 @@ namespace kelvin::nvme {
 
 class FileLock {
  public:
-  // Waits config.lock_wait_ms for an owner to end. kBusy: it did not; `why` names its process where the
-  // medium tells.
+  // Waits for an owner to end: config.lock_wait_ms, and longer (owner.h) where only its last writes are left.
+  // kBusy: it did not; `why` names its process where the medium tells.
   static Result<FileLock> take(int fd, const MediumConfig& config, std::string* why);
 
   FileLock() noexcept = default;

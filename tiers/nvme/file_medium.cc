@@ -2,7 +2,6 @@
 #include "tiers/nvme/file_medium.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -12,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/fd_io.h"
 #include "tiers/nvme/format.h"
@@ -52,7 +52,7 @@ Status FileMedium::open_path(const MediumConfig& config, std::string* why) {
   if (config.poll) {
     return refuse(
         {Code::kUnsupported, "opening a block file"}, why,
-        fmt::format("{}: poll = true needs a raw device, and this is a file: name the device, or set "
+        format_text("{}: poll = true needs a raw device, and this is a file: name the device, or set "
                     "poll = false",
                     config.path));
   }
@@ -63,7 +63,7 @@ Status FileMedium::open_path(const MediumConfig& config, std::string* why) {
     if (config.require_direct) {
       return refuse(
           {Code::kUnsupported, "opening a block file with O_DIRECT", EINVAL}, why,
-          fmt::format("{}: its file system refuses O_DIRECT: choose a path on a drive, or set direct = "
+          format_text("{}: its file system refuses O_DIRECT: choose a path on a drive, or set direct = "
                       "\"auto\" to go through the page cache",
                       config.path));
     }
@@ -76,7 +76,7 @@ Status FileMedium::open_path(const MediumConfig& config, std::string* why) {
             ? Code::kInvalid
             : io_status(error, "").code();
     return refuse({code, "opening a block file", error}, why,
-                  fmt::format("{}: cannot be opened{}: {}: the directory must exist and be writable",
+                  format_text("{}: cannot be opened{}: {}: the directory must exist and be writable",
                               config.path, config.create ? " or created" : "", error_text(error)));
   }
   struct stat found {};
@@ -84,7 +84,7 @@ Status FileMedium::open_path(const MediumConfig& config, std::string* why) {
   if (!S_ISREG(found.st_mode)) {
     return refuse(
         {Code::kUnsupported, "opening a block file"}, why,
-        fmt::format("{}: is not a regular file: name a file on the drive's file system", config.path));
+        format_text("{}: is not a regular file: name a file on the drive's file system", config.path));
   }
   return {};
 }
@@ -95,7 +95,7 @@ Status FileMedium::check_room(std::uint64_t bytes, std::string* why) const {
   struct rlimit limit {};
   if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && bytes > limit.rlim_cur) {
     return refuse({Code::kFull, "preallocating a block file", EFBIG}, why,
-                  fmt::format("{}: needs {}, but this process may make files of {} only: raise the limit "
+                  format_text("{}: needs {}, but this process may make files of {} only: raise the limit "
                               "(ulimit -f) or lower the capacity",
                               info_.path, size_text(bytes), size_text(limit.rlim_cur)));
   }
@@ -109,7 +109,7 @@ Status FileMedium::check_room(std::uint64_t bytes, std::string* why) const {
   const std::uint64_t more = bytes > held ? bytes - held : 0;
   if (drive.f_blocks != 0 && more > free) {  // 0: the file system does not tell
     return refuse({Code::kFull, "preallocating a block file", ENOSPC}, why,
-                  fmt::format("{}: needs {} more, the drive has {} free: lower the capacity or make room",
+                  format_text("{}: needs {} more, the drive has {} free: lower the capacity or make room",
                               info_.path, size_text(more), size_text(free)));
   }
   return {};
@@ -131,7 +131,7 @@ Status FileMedium::reserve(std::uint64_t bytes, bool prewrite, std::string* why)
   if (failed != 0 && !refused) {
     const bool shortened = ::ftruncate(fd_.get(), static_cast<off_t>(std::min(found, bytes))) == 0;
     return refuse(io_status(failed, "preallocating a block file"), why,
-                  fmt::format("{}: {} cannot be preallocated: {}: lower the capacity or make room{}",
+                  format_text("{}: {} cannot be preallocated: {}: lower the capacity or make room{}",
                               info_.path, size_text(bytes), error_text(failed),
                               shortened ? "" : " (what was taken could not be given back: remove the file)"));
   }

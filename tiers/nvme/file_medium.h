@@ -1,6 +1,9 @@
 // FileMedium: a regular file that this process alone uses.
 //
 // Thread contract: Medium's. open, reserve and the destructor: one thread.
+// It is never told what is not needed any more (Medium::discard): a hole gives its room back to the file
+// system, which may be full when the next block is to be written there.
+//
 // Invariants:
 //   1. While the object lives it holds an exclusive flock on the file: at most one owner on this machine.
 //   2. Opening changes nothing in a file; one that is made is empty until `reserve`.

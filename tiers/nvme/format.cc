@@ -1,12 +1,11 @@
 // See format.h.
 #include "tiers/nvme/format.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
 
+#include "base/format_text.h"
 #include "checksum/crc32c.h"
 
 namespace kelvin::nvme {
@@ -61,9 +60,11 @@ PageState examine(const Superblock& page) noexcept {
 }
 
 bool consistent(const Superblock& page) noexcept {
+  constexpr std::uint64_t kMostBytes = 1ULL << 62;  // so that no offset overflows
   const Geometry geometry = page.geometry();
   return page.block_bytes != 0 && page.block_bytes % kPageBytes == 0 && page.block_bytes <= 1ULL << 32 &&
-         page.slots != 0 && page.slots <= kMostSlots && page.members != 0 && page.member < page.members &&
+         page.slots != 0 && page.slots <= kMostSlots && page.slots <= kMostBytes / page.block_bytes &&
+         page.members != 0 && page.member < page.members &&
          page.table_offset == (geometry.scratch ? 0 : kTableOffset) &&
          page.data_offset == geometry.data_offset();
 }
@@ -92,7 +93,7 @@ std::string uuid_text(const Uuid& uuid) {
   std::string text;
   for (std::size_t i = 0; i < uuid.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += fmt::format("{:02x}", uuid[i]);
+    text += format_text("{:02x}", uuid[i]);
   }
   return text;
 }

@@ -61,7 +61,7 @@ struct alignas(kPageBytes) Superblock {
   std::uint32_t slots = 0;
   std::uint64_t table_offset = 0;  // 0: scratch
   std::uint64_t data_offset = 0;
-  std::uint32_t owner = 0;        // process id of the last owner, for messages only
+  std::uint32_t owner = 0;        // process id of the last owner: for messages, and how long to wait for it
   std::uint32_t checksum = 0;     // crc32c of all before and all behind it
   std::array<char, 128> model{};  // of the layout, for messages: UTF-8, cut off, zeros behind
   std::array<std::byte, kPageBytes - 240> unused{};

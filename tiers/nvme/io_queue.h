@@ -18,14 +18,14 @@
 #include <span>
 #include <string>
 
+#include "base/event_fd.h"
 #include "kelvin/status.h"
 #include "kelvin/tier.h"
-#include "tiers/nvme/event_fd.h"
 
 namespace kelvin::nvme {
 
 struct IoRequest {
-  std::uint64_t tag = 0;  // returned in the IoResult; below 2^47
+  std::uint64_t tag = 0;  // returned in the IoResult; below 2^46
   bool write = false;
   std::uint64_t offset = 0;        // on the medium
   const iovec* vectors = nullptr;  // stay, with the memory they name, until the result is reaped

@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cerrno>
 
+#include "base/clock.h"
 #include "checksum/crc32c.h"
 #include "tiers/nvme/block_device.h"
 #include "tiers/nvme/errors.h"
@@ -35,12 +36,6 @@ std::uint64_t vectors_for(std::uint64_t piece_bytes, const TierInfo& host) {
                             : std::min<std::uint64_t>(piece_bytes / host.segment_bytes + 2, host.segments);
 }
 
-Fifo<std::uint32_t> numbered(std::uint32_t count) {
-  Fifo<std::uint32_t> numbers(count);
-  for (std::uint32_t i = 0; i < count; ++i) numbers.push(i);
-  return numbers;
-}
-
 }  // namespace
 
 Lane::Lane(Volume& volume, const Tier& host, const LaneConfig& config)
@@ -58,6 +53,7 @@ Lane::Lane(Volume& volume, const Tier& host, const LaneConfig& config)
       config_(config),
       operations_(config.operations),
       pieces_(piece_count_),
+      depth_(piece_count_, config.latency_ns),
       vectors_(static_cast<std::size_t>(piece_count_) * piece_vectors_),
       page_writes_(records() ? kPageWrites : 0),
       page_buffers_(page_writes_.size()),
@@ -65,6 +61,7 @@ Lane::Lane(Volume& volume, const Tier& host, const LaneConfig& config)
       free_pieces_(numbered(piece_count_)),
       free_page_writes_(numbered(static_cast<std::uint32_t>(page_writes_.size()))),
       waiting_(config.operations),
+      to_sum_(config.operations),
       again_(piece_count_),
       to_record_(config.operations),
       pages_again_(page_writes_.size()),
@@ -149,12 +146,18 @@ void Lane::cancel_all() noexcept {
   queue_->cancel();
 }
 
-// Issues pieces as long as there are any to issue and room for them.
 void Lane::pump() noexcept {
+  issue();
+  sum_up_issued();
+}
+
+// Issues pages and pieces as long as there are any to issue and room for them.
+void Lane::issue() noexcept {
+  const bool pages = pages_due();
   for (;;) {
     std::size_t n = 0;
     std::uint32_t at = 0;
-    while (n < requests_.size() && next_page(&at)) requests_[n++] = request_for_page(at);
+    while (pages && n < requests_.size() && next_page(&at)) requests_[n++] = request_for_page(at);
     while (n < requests_.size() && next_piece(&at)) requests_[n++] = request_for(at);
     if (n == 0) return;
     const std::size_t taken = queue_->submit(std::span(requests_).first(n));
@@ -177,7 +180,7 @@ bool Lane::next_piece(std::uint32_t* piece) noexcept {
     *piece = again_.pop();
     return true;
   }
-  while (!waiting_.empty() && !free_pieces_.empty()) {
+  while (!waiting_.empty() && may_issue()) {
     const std::uint32_t id = waiting_.front();
     Operation& operation = operations_[id];
     if (config_.give_up && volume_.health().lost()) {
@@ -188,12 +191,16 @@ bool Lane::next_piece(std::uint32_t* piece) noexcept {
       *piece = free_pieces_.pop();
       const auto bytes =
           static_cast<std::uint32_t>(std::min<std::uint64_t>(piece_bytes_, block_bytes_ - operation.issued));
-      pieces_[*piece] = {.operation = id, .bytes = bytes, .offset = operation.issued};
+      pieces_[*piece] = {.operation = id,
+                         .bytes = bytes,
+                         .offset = operation.issued,
+                         .issued_ns = depth_.measures() ? monotonic_ns() : 0};
       operation.issued += bytes;
       ++operation.pieces;
       if (operation.issued == block_bytes_) {
         operation.waiting = false;
         waiting_.pop();
+        if (writes_) to_sum_.push(id);
       }
       return true;
     }
@@ -249,6 +256,7 @@ void Lane::advance(const IoResult& result) noexcept {
 }
 
 void Lane::end_piece(std::uint32_t piece) noexcept {
+  if (depth_.measures()) depth_.ended(monotonic_ns() - pieces_[piece].issued_ns, !waiting_.empty());
   const std::uint32_t id = pieces_[piece].operation;
   free_pieces_.push(piece);
   --operations_[id].pieces;
@@ -279,6 +287,11 @@ void Lane::bytes_done(std::uint32_t operation) noexcept {
 void Lane::finish(std::uint32_t operation) noexcept {
   volume_.health().ended(operations_[operation].slot, operations_[operation].status.code());
   finished_.push(operation);
+}
+
+// The drive is at work on them: their checksums cost no time now.
+void Lane::sum_up_issued() noexcept {
+  while (!to_sum_.empty()) sum_up(operations_[to_sum_.pop()]);
 }
 
 void Lane::sum_up(Operation& operation) noexcept {

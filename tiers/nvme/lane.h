@@ -2,11 +2,14 @@
 //
 // A copy is cut into pieces of at most LaneConfig::piece_bytes; each piece is one request to the IoQueue.
 // Half as many copies again as the drive may have are taken ahead: it is kept busy by these while the caller
-// makes checksums (measured: a tenth more reads and writes a second at depth 8).
+// makes checksums (measured: a tenth more reads and writes a second at depth 8). The checksum of what is
+// written is made while the drive writes it.
 //
 // A copy to a persistent volume goes on when its bytes are on the medium: then its record enters the slot
-// table, and it completes when the table's page is on the medium too. Whatever ended meanwhile shares a page
-// write, so that a busy drive writes few pages.
+// table, and it completes when the table's page is on the medium too. Pages of a busy drive are written for a
+// quarter of its depth at once: what ended meanwhile shares a page, and the caller is woken less often. A
+// page waits behind all that the drive has in hand, as long as a block does: so as many copies more are
+// taken.
 //
 // Thread contract: the thread that calls its link.
 // Invariants:
@@ -27,8 +30,9 @@
 #include <string>
 #include <vector>
 
+#include "base/fifo.h"
 #include "kelvin/link.h"
-#include "tiers/nvme/fifo.h"
+#include "tiers/nvme/depth_limit.h"
 #include "tiers/nvme/io_queue.h"
 #include "tiers/nvme/volume.h"
 
@@ -36,8 +40,9 @@ namespace kelvin::nvme {
 
 struct LaneConfig {
   bool writes = false;            // host to volume
-  std::uint32_t operations = 48;  // copies taken at once
-  std::uint32_t depth = 32;       // blocks with the drive at once
+  std::uint32_t operations = 48;  // copies taken at once: see operations_for
+  std::uint32_t depth = 32;       // blocks with the drive at once, at most
+  std::uint64_t latency_ns = 0;   // fewer, where one takes longer than this; 0: any time
   std::uint64_t request_bytes = 2 << 20;
   QueueKind queue = QueueKind::kAuto;
   bool single_issuer = true;
@@ -45,6 +50,12 @@ struct LaneConfig {
   bool give_up = false;           // once the volume is lost, copies fail without asking its device
   const EventFd* wake = nullptr;  // outlives the lane
 };
+
+// How many copies keep a drive busy that has `depth` blocks at once: it may answer all of them together, and
+// gets the next before their checksums are made. `records`: of copies that are recorded.
+constexpr std::uint32_t operations_for(std::uint32_t depth, bool records) noexcept {
+  return 2 * depth + (records ? depth : 0);
+}
 
 class Lane {
  public:
@@ -87,7 +98,8 @@ class Lane {
     std::uint32_t bytes = 0;
     std::uint32_t done = 0;
     std::uint32_t retries = 0;
-    std::uint64_t offset = 0;  // in the block
+    std::uint64_t offset = 0;     // in the block
+    std::uint64_t issued_ns = 0;  // if the depth is measured
   };
   struct PageWrite {
     std::uint32_t page = 0;
@@ -99,20 +111,24 @@ class Lane {
   };
 
   // lane.cc: bytes
+  void issue() noexcept;
   bool next_piece(std::uint32_t* piece) noexcept;
   IoRequest request_for(std::uint32_t piece) noexcept;
   void advance(const IoResult& result) noexcept;
   void end_piece(std::uint32_t piece) noexcept;
+  bool may_issue() const noexcept { return piece_count_ - free_pieces_.size() < depth_.now(); }
   void fail(Operation& operation, Status status) noexcept;
   Status failure(int error, const char* context) const noexcept;
   void bytes_done(std::uint32_t operation) noexcept;
   void finish(std::uint32_t operation) noexcept;
+  void sum_up_issued() noexcept;
   std::uint32_t checksum_of(const Copy& copy) const noexcept;
   void sum_up(Operation& operation) noexcept;
   Slot host_slot(const Copy& copy) const noexcept { return writes_ ? copy.from : copy.to; }
   bool records() const noexcept { return writes_ && volume_.table() != nullptr; }
 
   // lane_records.cc: what is known of them
+  bool pages_due() const noexcept;
   void record(std::uint32_t id) noexcept;
   bool next_page(std::uint32_t* page_write) noexcept;
   IoRequest request_for_page(std::uint32_t page_write) noexcept;
@@ -135,6 +151,7 @@ class Lane {
   // The caller's thread.
   std::vector<Operation> operations_;
   std::vector<Piece> pieces_;
+  DepthLimit depth_;            // in pieces
   std::vector<iovec> vectors_;  // piece_vectors_ for each piece
   std::vector<PageWrite> page_writes_;
   std::vector<PageBuffer> page_buffers_;
@@ -142,6 +159,7 @@ class Lane {
   Fifo<std::uint32_t> free_pieces_;
   Fifo<std::uint32_t> free_page_writes_;
   Fifo<std::uint32_t> waiting_;
+  Fifo<std::uint32_t> to_sum_;     // operations that pump() has issued: writes
   Fifo<std::uint32_t> again_;      // pieces to go on with, or to try again
   Fifo<std::uint32_t> to_record_;  // operations whose record waits for its page
   Fifo<std::uint32_t> pages_again_;

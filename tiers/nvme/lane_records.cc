@@ -1,4 +1,6 @@
 // The records of copies: see lane.h.
+#include <algorithm>
+#include <cassert>
 #include <cerrno>
 
 #include "tiers/nvme/errors.h"
@@ -9,9 +11,15 @@ namespace kelvin::nvme {
 // The bytes are on the medium: says so in the table, and waits for its page.
 void Lane::record(std::uint32_t id) noexcept {
   Operation& operation = operations_[id];
-  sum_up(operation);
+  assert(operation.summed);
   volume_.table()->put(operation.slot, operation.copy, operation.checksum);
   to_record_.push(id);
+}
+
+// While the drive has blocks in hand, there will be another moment to look.
+bool Lane::pages_due() const noexcept {
+  const bool busy = free_pieces_.size() != piece_count_;
+  return !busy || !pages_again_.empty() || to_record_.size() >= std::max(1u, config_.depth / 4);
 }
 
 // Takes all operations whose record is on the page of the first one that nobody writes.

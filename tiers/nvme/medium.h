@@ -28,6 +28,12 @@ struct MediumConfig {
   bool poll = false;                  // its queues will poll: refused where the device cannot
 };
 
+// A part of a medium.
+struct ByteRange {
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+};
+
 struct MediumInfo {
   std::string path;
   MediumKind kind = MediumKind::kFile;
@@ -35,6 +41,7 @@ struct MediumInfo {
   bool direct = false;                  // memory, offsets and lengths of I/O must be aligned to kPageBytes
   std::uint64_t max_request_bytes = 0;  // more is moved in part; 0: any length
   int fd = -1;                          // for Tier::address; negative: there is none
+  bool discards = false;                // wants to know which bytes are not needed any more
   int block_fd = -1;  // of a device: the block device itself, or the one beside it; negative: none
 };
 
@@ -56,6 +63,10 @@ class Medium {
 
   // What was written before survives a loss of power.
   virtual Status flush() noexcept = 0;
+
+  // Says that these bytes are not needed any more; what is read there afterwards, or after a loss of power,
+  // may be anything. Whole pages. kUnsupported: it does not want to know.
+  virtual Status discard(std::span<const ByteRange> ranges) noexcept;
 
   // A queue whose requests go to this medium, and end before it does.
   virtual Result<std::unique_ptr<IoQueue>> open_queue(const QueueConfig& config, std::string* why) = 0;

@@ -28,7 +28,7 @@ LinkInfo describe(const Tier& from, const Tier& to, const NvmeTier& drives) {
   info.name = from.info().name + ">" + to.info().name;
   info.from = &from;
   info.to = &to;
-  info.depth = (depth + depth / 2) * volumes;
+  info.depth = operations_for(depth, &to == &drives && drives.info().ledger != nullptr) * volumes;
   info.latency_ns = kLatencyNs + drives.info().slot_bytes * 1'000'000'000 / kBytesPerSecond;
   info.bytes_per_second = kBytesPerSecond * volumes;
   return info;
@@ -76,6 +76,7 @@ Status NvmeLink::open(bool single_issuer, std::string* why) {
   config.writes = writes_;
   config.operations = info_.depth;  // all of them may be for one volume
   config.depth = drives_.links().depth;
+  config.latency_ns = drives_.links().latency_ns;
   config.request_bytes = drives_.links().request_bytes;
   config.queue = drives_.links().queue;
   config.single_issuer = single_issuer;

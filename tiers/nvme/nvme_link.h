@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "kelvin/plugin.h"
-#include "tiers/nvme/event_fd.h"
 #include "tiers/nvme/lane.h"
 #include "tiers/nvme/nvme_tier.h"
 

@@ -1,7 +1,6 @@
 // See nvme_namespace.h. Field offsets are those of the NVM Express base specification 2.0, Identify.
 #include "tiers/nvme/nvme_namespace.h"
 
-#include <fmt/format.h>
 #include <linux/nvme_ioctl.h>
 #include <sys/ioctl.h>
 
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/format_text.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/format.h"
 
@@ -49,7 +49,7 @@ int identify(int fd, std::uint32_t number, std::uint32_t what, IdentifyPage* pag
 
 Status refused(const std::string& path, std::string* why, const std::string& what) {
   return refuse({Code::kUnsupported, kOpening}, why,
-                fmt::format("{}: {}: use the block device beside it, or choose another", path, what));
+                format_text("{}: {}: use the block device beside it, or choose another", path, what));
 }
 
 }  // namespace
@@ -86,7 +86,7 @@ Result<NvmeNamespace> identify_namespace(int fd, const std::string& path, std::s
     return refused(path, why, "its sectors carry metadata of their own");
   }
   if (shift < 9 || (1ULL << std::min<unsigned>(shift, 63)) > kPageBytes) {
-    return refused(path, why, fmt::format("its sectors are no part of {} bytes", kPageBytes));
+    return refused(path, why, format_text("its sectors are no part of {} bytes", kPageBytes));
   }
   if ((space.at<std::uint8_t>(kAttributes) & 1U) != 0) return refused(path, why, "it is write-protected");
   found.sector_shift = shift;
@@ -96,6 +96,9 @@ Result<NvmeNamespace> identify_namespace(int fd, const std::string& path, std::s
   const auto power = drive.at<std::uint8_t>(kMostTransfer);
   if (power != 0 && power < 20)
     found.max_request_bytes = std::min(found.max_request_bytes, kPageBytes << power);
+  constexpr std::size_t kOptionalCommands = 520;
+  constexpr unsigned kDatasetManagement = 1U << 2U;
+  found.deallocates = (drive.at<std::uint16_t>(kOptionalCommands) & kDatasetManagement) != 0;
   return found;
 }
 
@@ -119,6 +122,43 @@ int run_nvme(const NvmeNamespace& on, NvmeOpcode opcode, std::uint64_t offset, v
     if (status != 0) return status < 0 ? errno : errno_of_nvme(status);
     if (bytes == 0) return 0;
     done += part;
+  }
+  return 0;
+}
+
+int deallocate_nvme(const NvmeNamespace& on, std::span<const ByteRange> ranges) noexcept {
+  struct Range {
+    std::uint32_t attributes;
+    std::uint32_t sectors;
+    std::uint64_t sector;
+  };
+  static_assert(sizeof(Range) == 16);
+  constexpr std::uint32_t kDeallocate = 1U << 2U;
+  constexpr std::uint64_t kMostRangeBytes = 1ULL << 30;  // its field has 32 bits
+  alignas(kPageBytes) std::array<Range, kPageBytes / sizeof(Range)> list;
+  for (std::uint64_t done = 0; !ranges.empty();) {
+    std::uint32_t count = 0;
+    while (count < list.size() && !ranges.empty()) {
+      const std::uint64_t part = std::min(ranges.front().bytes - done, kMostRangeBytes);
+      list[count++] = {0, static_cast<std::uint32_t>(part >> on.sector_shift),
+                       (ranges.front().offset + done) >> on.sector_shift};
+      done += part;
+      if (done < ranges.front().bytes) continue;
+      ranges = ranges.subspan(1);
+      done = 0;
+    }
+    nvme_passthru_cmd64 command{};
+    command.opcode = static_cast<std::uint8_t>(NvmeOpcode::kManageDataset);
+    command.nsid = on.number;
+    command.addr = reinterpret_cast<std::uint64_t>(list.data());
+    command.data_len = count * static_cast<std::uint32_t>(sizeof(Range));
+    command.cdw10 = count - 1;
+    command.cdw11 = kDeallocate;
+    int status = 0;
+    do {
+      status = ::ioctl(on.fd, NVME_IOCTL_IO64_CMD, &command);
+    } while (status < 0 && errno == EINTR);
+    if (status != 0) return status < 0 ? errno : errno_of_nvme(status);
   }
   return 0;
 }

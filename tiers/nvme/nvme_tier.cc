@@ -1,14 +1,13 @@
 // See nvme_tier.h and nvme.h.
 #include "tiers/nvme/nvme_tier.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cassert>
 #include <new>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/nvme.h"
 #include "tiers/nvme/stripe.h"
@@ -41,9 +40,16 @@ constexpr std::array kOptions = {
         .name = "queue_depth",
         .type = OptionType::kInteger,
         .fallback = "32",
-        .reason = "blocks in flight in each direction; 8 to 32 keep a drive busy, more only add latency",
+        .reason =
+            "blocks in flight in each direction at most; 8 to 32 keep a drive busy, more only add latency",
         .min = 1,
         .max = 1024},
+    OptionSpec{
+        .name = "queue_latency",
+        .type = OptionType::kDuration,
+        .fallback = "50ms",
+        .reason = "fewer blocks are in flight where a request takes longer than this, as measured; 0 = never "
+                  "fewer than queue_depth"},
     OptionSpec{.name = "io_bytes",
                .type = OptionType::kBytes,
                .fallback = "2MiB",
@@ -62,6 +68,14 @@ constexpr std::array kOptions = {
                .type = OptionType::kBoolean,
                .fallback = "true",
                .reason = "blocks are found again after a restart or a crash; false: the file is scratch"},
+    OptionSpec{
+        .name = "discard",
+        .type = OptionType::kChoice,
+        .fallback = "auto",
+        .reason =
+            "auto: devices that want to know (TRIM) are told which parts have held no block for a while; "
+            "never a file, which would lose its reserved room",
+        .choices = "auto|off"},
     OptionSpec{.name = "prewrite",
                .type = OptionType::kBoolean,
                .fallback = "false",
@@ -82,15 +96,15 @@ Result<Geometry> geometry_of(const TierContext& context, std::size_t members, bo
   const std::uint64_t block_bytes = context.space.block_bytes;
   if (block_bytes == 0 || block_bytes % kPageBytes != 0) {
     return refuse(invalid, why,
-                  fmt::format("block_bytes = {} cannot lie on a drive: choose a multiple of {}", block_bytes,
+                  format_text("block_bytes = {} cannot lie on a drive: choose a multiple of {}", block_bytes,
                               kPageBytes));
   }
   const Geometry geometry = Geometry::fit(context.tier.capacity_bytes / members, block_bytes, scratch);
   if (geometry.slots != 0) return geometry;
   return refuse(invalid, why,
-                fmt::format("tier '{}': capacity {} holds no block: {} needs {} of its own and {} a block",
+                format_text("tier '{}': capacity {} holds no block: {} needs {} of its own and {} a block",
                             context.tier.name, size_text(context.tier.capacity_bytes),
-                            members == 1 ? "the file" : fmt::format("each of {} devices", members),
+                            members == 1 ? "the file" : format_text("each of {} devices", members),
                             size_text(kDataAlignment), size_text(block_bytes)));
 }
 
@@ -108,6 +122,9 @@ NvmeTier::NvmeTier(std::string name, std::vector<std::unique_ptr<Volume>> volume
   info_.alignment = kPageBytes;
   info_.ledger = geometry.scratch ? nullptr : this;
   direct_ = std::ranges::any_of(volumes_, [](const auto& v) { return v->medium().info().direct; });
+  const bool wants = std::ranges::any_of(volumes_, [](const auto& v) { return v->medium().info().discards; });
+  if (links.discard && wants) discarder_ = std::make_unique<SlotDiscarder>(volumes_);
+  info_.discarder = discarder_.get();
 }
 
 Result<std::unique_ptr<Tier>> NvmeTier::open(const TierContext& context, const Options& options,
@@ -128,8 +145,10 @@ Result<std::unique_ptr<Tier>> NvmeTier::open(const TierContext& context, const O
   LinkSettings links;
   links.queue = queue_kind(options.text("io"));
   links.depth = static_cast<std::uint32_t>(options.integer("queue_depth"));
+  links.latency_ns = options.duration_ns("queue_latency");
   links.request_bytes = options.bytes("io_bytes") / kPageBytes * kPageBytes;
   links.poll = medium.poll;
+  links.discard = options.text("discard") == "auto";
 
   auto volumes = open_stripe(paths, medium, config, options.boolean("prewrite"), why);
   if (!volumes.ok()) return volumes.status();

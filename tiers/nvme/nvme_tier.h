@@ -12,15 +12,18 @@
 
 #include "kelvin/plugin.h"
 #include "tiers/nvme/io_queue.h"
+#include "tiers/nvme/slot_discarder.h"
 #include "tiers/nvme/volume.h"
 
 namespace kelvin::nvme {
 
 struct LinkSettings {
   QueueKind queue = QueueKind::kAuto;
-  std::uint32_t depth = 32;               // blocks in flight, each direction
+  std::uint32_t depth = 32;               // blocks in flight, each direction, at most
+  std::uint64_t latency_ns = 0;           // fewer where a request takes longer than this; 0: any time
   std::uint64_t request_bytes = 2 << 20;  // the most one request to the drive moves
   bool poll = false;                      // ask the drives instead of waiting for their interrupts
+  bool discard = true;                    // tell them which slots hold nothing, where they want to know
 };
 
 class NvmeTier final : public Tier, private Ledger {
@@ -61,6 +64,7 @@ class NvmeTier final : public Tier, private Ledger {
 
   const std::vector<std::unique_ptr<Volume>> volumes_;
   const LinkSettings links_;
+  std::unique_ptr<SlotDiscarder> discarder_;  // null: none wants to know
   bool direct_ = false;
   TierInfo info_;
 };

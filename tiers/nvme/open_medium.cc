@@ -1,12 +1,12 @@
 // See open_medium.h.
 #include "tiers/nvme/open_medium.h"
 
-#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <utility>
 
+#include "base/format_text.h"
 #include "tiers/nvme/block_medium.h"
 #include "tiers/nvme/char_medium.h"
 #include "tiers/nvme/errors.h"
@@ -50,7 +50,7 @@ Result<std::unique_ptr<Medium>> open_medium(const MediumConfig& config, std::str
   if (!holds.ok()) return holds.status();
   if (holds->empty()) return medium;
   return refuse({Code::kInvalid, "opening a device"}, why,
-                fmt::format("{0}: holds {1}, and is left as it is: choose another path, or give up what is "
+                format_text("{0}: holds {1}, and is left as it is: choose another path, or give up what is "
                             "there with `kelvin nvme format {0} --yes`",
                             config.path, *holds));
 }

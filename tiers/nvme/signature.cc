@@ -2,13 +2,13 @@
 #include "tiers/nvme/signature.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 #include <span>
 
 #include "base/fd.h"
+#include "base/format_text.h"
 #include "base/huge_array.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/format.h"
@@ -34,7 +34,7 @@ std::string value_of(blkid_probe probe, const char* name) {
 std::string words_for(blkid_probe probe) {
   const std::string table = value_of(probe, "PTTYPE");
   const std::string type = value_of(probe, "TYPE");
-  if (type.empty()) return table.empty() ? "" : fmt::format("a partition table ({})", table);
+  if (type.empty()) return table.empty() ? "" : format_text("a partition table ({})", table);
   const std::string usage = value_of(probe, "USAGE");
   const std::string label = value_of(probe, "LABEL");
   std::string what = "data of a kind of its own";
@@ -42,7 +42,7 @@ std::string words_for(blkid_probe probe) {
   if (usage == "raid") what = "a part of a RAID or a volume group";
   if (usage == "crypto") what = "encrypted data";
   if (type == "swap") what = "a swap area";
-  return fmt::format("{} ({}{})", what, type, label.empty() ? "" : fmt::format(", \"{}\"", label));
+  return format_text("{} ({}{})", what, type, label.empty() ? "" : format_text(", \"{}\"", label));
 }
 #endif
 
@@ -52,7 +52,7 @@ std::string known_content([[maybe_unused]] const MediumInfo& info, [[maybe_unuse
 #ifdef KELVIN_HAVE_BLKID
   if (info.block_fd < 0) return found;
   // A descriptor of its own, without O_DIRECT: libblkid reads into memory of any alignment.
-  const Fd fd(::open(fmt::format("/proc/self/fd/{}", info.block_fd).c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd fd(::open(format_text("/proc/self/fd/{}", info.block_fd).c_str(), O_RDONLY | O_CLOEXEC));
   const std::unique_ptr<blkid_struct_probe, FreeProbe> probe(blkid_new_probe());
   if (fd.get() < 0 || probe == nullptr) return found;
   blkid_probe p = probe.get();
@@ -141,7 +141,7 @@ Result<std::string> foreign_content(Medium& medium, std::string* why) {
   if (found.ok()) return found;
   return refuse(
       found.status(), why,
-      fmt::format("{}: looking for what it holds failed: {}", medium.info().path, found.status().message()));
+      format_text("{}: looking for what it holds failed: {}", medium.info().path, found.status().message()));
 }
 
 Status erase_signatures(Medium& medium, std::string* why) {
@@ -156,7 +156,7 @@ Status erase_signatures(Medium& medium, std::string* why) {
   if (status.ok()) status = medium.flush();
   if (status.ok()) return {};
   return refuse(status, why,
-                fmt::format("{}: erasing what it holds failed: {}", medium.info().path, status.message()));
+                format_text("{}: erasing what it holds failed: {}", medium.info().path, status.message()));
 }
 
 }  // namespace kelvin::nvme

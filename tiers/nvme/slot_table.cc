@@ -93,6 +93,11 @@ void SlotTable::end_page(std::uint32_t page, bool written) noexcept {
   if (!written) flags.dirty = true;
 }
 
+bool SlotTable::settled(std::uint32_t page) const noexcept {
+  const SpinGuard guard(mu_);
+  return !states_[page].dirty && !states_[page].busy;
+}
+
 std::uint32_t SlotTable::next_dirty(std::uint32_t from) const noexcept {
   const SpinGuard guard(mu_);
   for (std::uint32_t page = from; page < states_.size(); ++page) {

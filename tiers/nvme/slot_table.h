@@ -51,6 +51,8 @@ class SlotTable {
   // Copies a page out for writing. False: somebody is writing it just now.
   bool begin_page(std::uint32_t page, std::span<std::byte, kPageBytes> out) noexcept;
   void end_page(std::uint32_t page, bool written) noexcept;
+  // Whether the medium has all that was said of this page.
+  bool settled(std::uint32_t page) const noexcept;
   // The first dirty page from `from` on that nobody writes; kNone: there is none.
   std::uint32_t next_dirty(std::uint32_t from) const noexcept;
 

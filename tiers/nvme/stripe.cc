@@ -1,13 +1,13 @@
 // See stripe.h.
 #include "tiers/nvme/stripe.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <utility>
 
+#include "base/format_text.h"
+#include "tiers/nvme/bulk_read.h"
 #include "tiers/nvme/errors.h"
 #include "tiers/nvme/open_medium.h"
 
@@ -16,7 +16,6 @@ namespace {
 
 constexpr const char* kOpening = "opening the devices of an nvme tier";
 
-using Media = std::vector<std::unique_ptr<Medium>>;
 // By member, as named in the config; empty: it holds no blocks that could be lost.
 using Superblocks = std::vector<std::optional<Superblock>>;
 
@@ -32,7 +31,7 @@ Status check_paths(std::span<const std::string> paths, std::string* why) {
     if (error) name = path;
     if (std::ranges::find(seen, name) != seen.end()) {
       return invalid(why,
-                     fmt::format("{}: is named twice in the path of one tier: name each device once", path));
+                     format_text("{}: is named twice in the path of one tier: name each device once", path));
     }
     seen.push_back(std::move(name));
   }
@@ -51,6 +50,35 @@ Result<Superblocks> look_at(const Media& media, std::string* why) {
   return pages;
 }
 
+// Whether no slot of its holds a block.
+Result<bool> empty(Medium& medium, const Superblock& page, std::string* why) {
+  if (medium.info().bytes < page.data_offset) return false;
+  auto table = SlotTable::make(page);
+  if (!table.ok()) return table.status();
+  if (const Status s = bulk_read(medium, kTableOffset, (*table)->pages(), why); !s.ok()) return s;
+  const SlotTable::Found found = (*table)->verify();
+  return found.used == 0 && found.damaged == 0;
+}
+
+// Killed while a set is made, only its first members have superblocks, and none of these a block: there is
+// nothing to lose, and the set is made anew.
+Status forgive_unfinished(const Media& media, Superblocks* pages, std::string* why) {
+  const auto blank = std::ranges::find_if(*pages, [](const auto& page) { return !page.has_value(); });
+  const auto used = static_cast<std::size_t>(blank - pages->begin());
+  if (used == 0 || used == media.size()) return {};
+  for (std::size_t i = 0; i < media.size(); ++i) {
+    const std::optional<Superblock>& page = (*pages)[i];
+    if (page.has_value() != (i < used)) return {};
+    if (i >= used) continue;
+    if (page->member != i || page->members != media.size() || page->set != pages->front()->set) return {};
+    const auto nothing = empty(*media[i], *page, why);
+    if (!nothing.ok()) return nothing.status();
+    if (!*nothing) return {};
+  }
+  for (auto& page : *pages) page.reset();
+  return {};
+}
+
 // "a, b" of those that hold blocks, or that hold none.
 std::string names(std::span<const std::string> paths, const Superblocks& pages, bool used) {
   std::string list;
@@ -63,23 +91,28 @@ std::string names(std::span<const std::string> paths, const Superblocks& pages, 
 Status wrong_set(std::span<const std::string> paths, const Superblocks& pages, std::size_t other,
                  std::string* why) {
   return invalid(why,
-                 fmt::format("{}: belongs to another tier than {} (set {}, not {}): name devices that were "
+                 format_text("{}: belongs to another tier than {} (set {}, not {}): name devices that were "
                              "made together, or give the blocks of all up with `kelvin nvme format`",
                              paths[other], paths[0], uuid_text(pages[other]->set), uuid_text(pages[0]->set)));
 }
 
 Status wrong_count(std::span<const std::string> paths, const Superblocks& pages, std::string* why) {
   const std::uint32_t members = pages[0]->members;
+  constexpr std::uint32_t kListed = 8;  // a superblock may claim billions
   std::string missing;
-  for (std::uint32_t member = 0; member < members; ++member) {
-    const bool there = std::ranges::any_of(pages, [&](const auto& page) { return page->member == member; });
-    if (!there) missing += (missing.empty() ? "" : ", ") + fmt::format("number {}", member + 1);
+  for (std::uint32_t member = 0, listed = 0; member < members; ++member) {
+    if (std::ranges::any_of(pages, [&](const auto& page) { return page->member == member; })) continue;
+    if (listed++ == kListed) {
+      missing += " and others";
+      break;
+    }
+    missing += (missing.empty() ? "" : ", ") + format_text("number {}", member + 1);
   }
   return invalid(why,
-                 fmt::format("{}: is number {} of {} devices of its tier, and {} named, without {}: name all "
+                 format_text("{}: is number {} of {} devices of its tier, and {} named, without {}: name all "
                              "of them in their order, or give their blocks up with `kelvin nvme format`",
                              paths[0], pages[0]->member + 1, members,
-                             paths.size() == 1 ? "it alone is" : fmt::format("{} are", paths.size()),
+                             paths.size() == 1 ? "it alone is" : format_text("{} are", paths.size()),
                              missing.empty() ? "need" : missing));
 }
 
@@ -90,20 +123,20 @@ Status wrong_order(std::span<const std::string> paths, const Superblocks& pages,
     std::string& place = order[pages[i]->member];
     if (!place.empty()) {
       return invalid(why,
-                     fmt::format("{}: is a copy of {}: both are number {} of their tier: name the one that "
+                     format_text("{}: is a copy of {}: both are number {} of their tier: name the one that "
                                  "was in use last, and the others of its tier",
                                  paths[i], place, pages[i]->member + 1));
     }
     place = paths[i];
     if (pages[i]->member != i && wrong.empty()) {
-      wrong = fmt::format("{}: is number {} of its tier, and named as number {}", paths[i],
+      wrong = format_text("{}: is number {} of its tier, and named as number {}", paths[i],
                           pages[i]->member + 1, i + 1);
     }
   }
   if (wrong.empty()) return {};
   std::string list;
   for (const std::string& path : order) list += (list.empty() ? "\"" : ", \"") + path + "\"";
-  return invalid(why, fmt::format("{}: set path = [{}]", wrong, list));
+  return invalid(why, format_text("{}: set path = [{}]", wrong, list));
 }
 
 // Whether those that hold blocks are all of one tier, in their order.
@@ -113,7 +146,7 @@ Status check_members(std::span<const std::string> paths, const Superblocks& page
   if (used == 0) return {};
   if (used < paths.size()) {
     return invalid(why,
-                   fmt::format("{}: holds no blocks, though {} does: put the device back that was there, or "
+                   format_text("{}: holds no blocks, though {} does: put the device back that was there, or "
                                "give the blocks of the others up with `kelvin nvme format`",
                                names(paths, pages, false), names(paths, pages, true)));
   }
@@ -141,8 +174,16 @@ Result<std::vector<std::unique_ptr<Volume>>> open_stripe(std::span<const std::st
     if (!opened.ok()) return opened.status();
     media.push_back(std::move(opened).value());
   }
-  const auto pages = look_at(media, why);
+  return open_stripe(std::move(media), volume, prewrite, why);
+}
+
+Result<std::vector<std::unique_ptr<Volume>>> open_stripe(Media media, const VolumeConfig& volume,
+                                                         bool prewrite, std::string* why) {
+  std::vector<std::string> paths;
+  for (const auto& medium : media) paths.push_back(medium->info().path);
+  auto pages = look_at(media, why);
   if (!pages.ok()) return pages.status();
+  if (const Status s = forgive_unfinished(media, &*pages, why); !s.ok()) return s;
   if (const Status s = check_members(paths, *pages, why); !s.ok()) return s;
 
   VolumeConfig config = volume;
@@ -150,9 +191,11 @@ Result<std::vector<std::unique_ptr<Volume>>> open_stripe(std::span<const std::st
   config.members = static_cast<std::uint32_t>(paths.size());
   std::vector<Content> contents;
   for (config.member = 0; config.member < config.members; ++config.member) {
+    contents.push_back(Content::kNothing);
+    if (!(*pages)[config.member].has_value()) continue;
     const auto content = examine(*media[config.member], config, why);
     if (!content.ok()) return content.status();
-    contents.push_back(*content);
+    contents.back() = *content;
   }
   for (std::size_t i = 0; i < media.size(); ++i) {
     const bool fresh = contents[i] == Content::kNothing;

@@ -18,12 +18,18 @@ namespace kelvin::nvme {
 
 // Opens `paths`, in this order. Of `medium` the path is ignored; of `volume` the set and the member: `volume`
 // describes each of them, with its part of the capacity. Those that hold nothing are made a new set, with
-// zeros all over them if `prewrite`, provided that all of them hold nothing. Nothing is written before all
-// have been looked at. kInvalid: paths in another order than they were made in, one missing, one of another
+// zeros all over them if `prewrite`, provided that all of them hold nothing, or that those that do not are
+// the members without a block of a set that was never finished. Nothing is written before all have been
+// looked at. kInvalid: paths in another order than they were made in, one missing, one of another
 // set, a blank one among them; `why` names it. Else as open_medium and volume.h say.
 Result<std::vector<std::unique_ptr<Volume>>> open_stripe(std::span<const std::string> paths,
                                                          const MediumConfig& medium,
                                                          const VolumeConfig& volume, bool prewrite,
                                                          std::string* why);
+
+// The same, of media that are open already.
+using Media = std::vector<std::unique_ptr<Medium>>;
+Result<std::vector<std::unique_ptr<Volume>>> open_stripe(Media media, const VolumeConfig& volume,
+                                                         bool prewrite, std::string* why);
 
 }  // namespace kelvin::nvme

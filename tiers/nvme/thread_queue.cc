@@ -5,21 +5,19 @@
 //   1. waiting, running and done requests together never exceed the capacity, so no queue overflows.
 //   2. wake_ is signalled after done_ stops being empty, so a result is never left without a readable
 //   wake_fd.
-#include <pthread.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <csignal>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include "base/event_fd.h"
+#include "base/fifo.h"
+#include "base/signals_blocked.h"
 #include "base/thread_annotations.h"
 #include "tiers/nvme/errors.h"
-#include "tiers/nvme/event_fd.h"
-#include "tiers/nvme/fifo.h"
 #include "tiers/nvme/io_queue.h"
 
 namespace kelvin::nvme {
@@ -34,22 +32,6 @@ std::int32_t perform(int fd, const IoRequest& request) noexcept {
                                   : ::preadv(fd, request.vectors, count, offset);
   return n < 0 ? -errno : static_cast<std::int32_t>(n);
 }
-
-// Signals are for the application's own threads: ours start with all of them blocked.
-class SignalsBlocked {
- public:
-  SignalsBlocked() noexcept {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 class ThreadQueue final : public IoQueue {
  public:

@@ -1,8 +1,6 @@
 // Upkeep of nvme tiers: see kelvin/upkeep.h.
 #include "kelvin/upkeep.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
@@ -11,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/format_text.h"
 #include "base/huge_array.h"
 #include "checksum/crc32c.h"
 #include "tiers/nvme/errors.h"
@@ -123,7 +122,7 @@ Status check(const CheckRequest& request, VolumeReport* report, std::string* why
   // What was found so far is mended also where the check ended early.
   const Status mended = request.repair ? (*volume)->write_table() : Status();
   const Status& status = mended.ok() ? checked : mended;
-  if (!status.ok()) *why = fmt::format("{}: {}", request.path, status.message());
+  if (!status.ok()) *why = format_text("{}: {}", request.path, status.message());
   return status;
 }
 

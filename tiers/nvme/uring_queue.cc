@@ -19,11 +19,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/event_fd.h"
+#include "base/fifo.h"
 #include "tiers/nvme/buffer_map.h"
 #include "tiers/nvme/char_medium.h"
 #include "tiers/nvme/errors.h"
-#include "tiers/nvme/event_fd.h"
-#include "tiers/nvme/fifo.h"
 #include "tiers/nvme/io_queue.h"
 #include "tiers/nvme/nvme_command.h"
 
@@ -36,8 +36,9 @@ constexpr unsigned kDeferred = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_T
                                IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL;
 constexpr unsigned kCooperative = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 
-constexpr std::uint32_t kMaxRefusals = 1000;  // of submission in a row, by a kernel short of memory
-constexpr int kEndingMs = 30'000;             // more than any drive's own time limit for a request
+constexpr std::uint64_t kCanceled = 1ULL << 46U;  // beside a tag, in the user_data of an entry
+constexpr std::uint32_t kMaxRefusals = 1000;      // of submission in a row, by a kernel short of memory
+constexpr int kEndingMs = 30'000;                 // more than any drive's own time limit for a request
 
 class UringQueue final : public IoQueue {
  public:
@@ -113,10 +114,16 @@ class UringQueue final : public IoQueue {
     return n;
   }
 
-  // What the kernel has taken cannot be called back from a drive; what it refused so far it shall not take.
+  // What the kernel has taken cannot be called back from a drive. What it refused so far lies in the ring
+  // still, and it takes entries in their order: they do nothing now.
   void cancel() noexcept override {
     if (unsent_.empty()) return;
-    failed_ = failed_ != 0 ? failed_ : ECANCELED;
+    for (std::uint32_t i = 0; failed_ == 0 && i < unsent_.size(); ++i) {
+      io_uring_sqe* entry = unsent_entry(i);
+      const std::uint64_t tag = entry->user_data & (kCanceled - 1);
+      io_uring_prep_nop(entry);
+      io_uring_sqe_set_data64(entry, tag | kCanceled);
+    }
     wake_.signal();
   }
 
@@ -178,7 +185,14 @@ class UringQueue final : public IoQueue {
     io_uring_sqe_set_flags(entry, IOSQE_FIXED_FILE);
   }
 
+  // The kernel's head is where it goes on reading; sqe_tail is ours.
+  io_uring_sqe* unsent_entry(std::uint32_t i) noexcept {
+    const unsigned at = (__atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE) + i) & *ring_.sq.kring_mask;
+    return &ring_.sq.sqes[has_commands_ ? 2 * at : at];  // IORING_SETUP_SQE128
+  }
+
   IoResult result_of(const io_uring_cqe& entry) noexcept {
+    if ((entry.user_data & kCanceled) != 0) return {entry.user_data & (kCanceled - 1), -ECANCELED};
     if (!has_commands_) return {entry.user_data, entry.res};
     if (entry.res == -EINVAL && used_registered(entry.user_data)) {
       // Some kernels know no commands with registered buffers; 6.1 refuses them for large registered ranges.

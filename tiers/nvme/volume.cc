@@ -1,7 +1,6 @@
 // See volume.h.
 #include "tiers/nvme/volume.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +8,9 @@
 #include <new>
 #include <random>
 #include <utility>
+#include <vector>
 
+#include "base/format_text.h"
 #include "base/huge_array.h"
 #include "tiers/nvme/bulk_read.h"
 #include "tiers/nvme/errors.h"
@@ -21,7 +22,7 @@ constexpr const char* kOpening = "opening a block volume";
 constexpr std::size_t kPagesAtOnce = 256;
 
 Status io_refused(const Status& status, const Medium& medium, const char* what, std::string* why) {
-  return refuse(status, why, fmt::format("{}: {} failed: {}", medium.info().path, what, status.message()));
+  return refuse(status, why, format_text("{}: {} failed: {}", medium.info().path, what, status.message()));
 }
 
 // A page, or zeros where the medium ends before it.
@@ -83,14 +84,14 @@ Status read_superblock(Medium& medium, Superblock* best, std::string* why) {
   if (good || damaged) {
     return refuse(
         {Code::kCorrupt, kOpening}, why,
-        fmt::format("{}: both superblocks are damaged: its blocks are lost; begin anew with `kelvin "
+        format_text("{}: both superblocks are damaged: its blocks are lost; begin anew with `kelvin "
                     "nvme format`, or choose another path",
                     path));
   }
   if (other_version != 0) {
     const bool newer = other_version > kFormatVersion;
     return refuse({Code::kInvalid, kOpening}, why,
-                  fmt::format("{}: was made by {} version (format {}, this one knows {}): {}begin anew with "
+                  format_text("{}: was made by {} version (format {}, this one knows {}): {}begin anew with "
                               "`kelvin nvme format`, or choose another path",
                               path, newer ? "a newer" : "an older", other_version, kFormatVersion,
                               newer ? "use that version, " : ""));
@@ -100,7 +101,7 @@ Status read_superblock(Medium& medium, Superblock* best, std::string* why) {
   if (*empty) return Status(Code::kNotFound, kOpening);
   return refuse(
       {Code::kInvalid, kOpening}, why,
-      fmt::format("{}: holds something else than blocks: remove it, choose another path, or give it up "
+      format_text("{}: holds something else than blocks: remove it, choose another path, or give it up "
                   "with `kelvin nvme format`",
                   path));
 }
@@ -116,7 +117,7 @@ Result<Content> examine(Medium& medium, const VolumeConfig& config, std::string*
   const auto no = [&](const std::string& holds, const std::string& mend) {
     return refuse(
         {Code::kInvalid, kOpening}, why,
-        fmt::format("{}: holds {}: {}, choose another path, or give its blocks up with `kelvin nvme "
+        format_text("{}: holds {}: {}, choose another path, or give its blocks up with `kelvin nvme "
                     "format`",
                     medium.info().path, holds, mend));
   };
@@ -124,16 +125,16 @@ Result<Content> examine(Medium& medium, const VolumeConfig& config, std::string*
     return no("blocks that outlive the process, and persist is false", "set persist = true");
   }
   if (page.block_bytes != config.geometry.block_bytes || page.layout != config.layout.fingerprint) {
-    return no(fmt::format("blocks of {} bytes and {} tokens of model \"{}\"", page.block_bytes,
+    return no(format_text("blocks of {} bytes and {} tokens of model \"{}\"", page.block_bytes,
                           page.block_tokens, text_of(page)),
               "set block_bytes, block_tokens and model as they were");
   }
   if (page.slots != config.geometry.slots) {
-    return no(fmt::format("{} slots, and the config asks for {}", page.slots, config.geometry.slots),
-              fmt::format("set capacity = \"{}B\"", geometry.bytes() * page.members));
+    return no(format_text("{} slots, and the config asks for {}", page.slots, config.geometry.slots),
+              format_text("set capacity = \"{}B\"", geometry.bytes() * page.members));
   }
   if (page.member != config.member || page.members != config.members) {
-    return no(fmt::format("the {}. part of a tier of {} devices", page.member + 1, page.members),
+    return no(format_text("the {}. part of a tier of {} devices", page.member + 1, page.members),
               "name all of them in their order");
   }
   return Content::kBlocks;
@@ -184,7 +185,14 @@ Result<std::unique_ptr<Volume>> Volume::inspect(std::unique_ptr<Medium> medium, 
   return volume;
 }
 
+// Blocks may lie behind the end: they are misses, one by one. Records may not.
 Status Volume::load(std::string* why) {
+  if (const MediumInfo& info = medium_->info(); info.bytes < geometry_.data_offset()) {
+    return refuse({Code::kCorrupt, kOpening}, why,
+                  format_text("{}: ends after {}, and its slot table needs {}: give it back its "
+                              "length, or begin anew with `kelvin nvme format`",
+                              info.path, size_text(info.bytes), size_text(geometry_.data_offset())));
+  }
   auto table = SlotTable::make(superblock_);
   if (!table.ok())
     return refuse(table.status(), why, medium_->info().path + ": no memory for its slot table");
@@ -229,18 +237,48 @@ Status Volume::write_superblocks(bool clean) noexcept {
   return {};
 }
 
-Status Volume::write_table() noexcept {
+// kBusy: somebody else writes it.
+Status Volume::write_page(std::uint32_t page) noexcept {
   struct alignas(kPageBytes) Page {
     std::array<std::byte, kPageBytes> bytes;
   };
-  Page page;
+  Page copy;
+  if (!table_->begin_page(page, copy.bytes)) return {Code::kBusy, "writing a page of the slot table"};
+  const Status s = medium_->write(kTableOffset + page * kPageBytes, copy.bytes);
+  table_->end_page(page, s.ok());
+  return s;
+}
+
+Status Volume::write_table() noexcept {
   for (std::uint32_t n = table_->next_dirty(0); n != SlotTable::kNone; n = table_->next_dirty(n + 1)) {
-    if (!table_->begin_page(n, page.bytes)) continue;
-    const Status s = medium_->write(kTableOffset + n * kPageBytes, page.bytes);
-    table_->end_page(n, s.ok());
-    if (!s.ok()) return s;
+    if (const Status s = write_page(n); !s.ok() && s.code() != Code::kBusy) return s;
   }
   return {};
+}
+
+Status Volume::discard(std::span<const std::uint32_t> slots) noexcept try {
+  if (table_ != nullptr) {
+    // Else, after a crash, a record would name bytes that are there no more.
+    std::uint32_t last = SlotTable::kNone;
+    for (const std::uint32_t slot : slots) {
+      const std::uint32_t page = SlotTable::page_of(slot);
+      if (page == last) continue;
+      last = page;
+      if (table_->settled(page)) continue;
+      if (const Status s = write_page(page); !s.ok()) return s;
+    }
+    if (const Status s = medium_->flush(); !s.ok()) return s;
+  }
+  std::vector<ByteRange> ranges;
+  for (const std::uint32_t slot : slots) {
+    const std::uint64_t offset = geometry_.offset(slot);
+    const bool continues = !ranges.empty() && ranges.back().offset + ranges.back().bytes == offset;
+    if (!continues) ranges.push_back({offset, 0});
+    ranges.back().bytes += geometry_.block_bytes;
+  }
+  return medium_->discard(ranges);
+} catch (const std::bad_alloc&) {
+  return {Code::kFull, "discarding slots"};
 }
 
 Status Volume::close() noexcept {

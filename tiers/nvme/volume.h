@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "kelvin/hash.h"
@@ -64,6 +65,11 @@ class Volume {
   const SlotTable::Found& found() const noexcept { return found_; }  // when it was opened
   VolumeHealth& health() noexcept { return health_; }
 
+  // Says that the bytes of these slots, by rising numbers, are not needed any more: after their records are
+  // gone from the medium, for good. kBusy: records of theirs are being written just now; nothing was
+  // discarded. Precondition: they hold nothing, and nothing is written to them until it returns.
+  Status discard(std::span<const std::uint32_t> slots) noexcept;
+
   // Writes all dirty pages that nobody else is writing. The first failure ends it.
   Status write_table() noexcept;
   Status close() noexcept;  // write_table, then the superblocks; once
@@ -73,6 +79,7 @@ class Volume {
   Status load(std::string* why);
   Status format(std::string* why);
   Status write_superblocks(bool clean) noexcept;
+  Status write_page(std::uint32_t page) noexcept;
 
   // Constant after open.
   const std::unique_ptr<Medium> medium_;

@@ -4,7 +4,7 @@
 # shellcheck source=shared.bash
 source "$(dirname "${BASH_SOURCE[0]}")/shared.bash"
 
-export KELVIN_TEST_BLOCK_DEVICE=/dev/nvme0n1 KELVIN_TEST_CHAR_DEVICE=/dev/ng0n1
+export KELVIN_TEST_BLOCK_DEVICE=/dev/nvme0n1 KELVIN_TEST_CHAR_DEVICE=/dev/ng0n1 KELVIN_TEST_DISCARDS=1
 [[ -c $KELVIN_TEST_CHAR_DEVICE ]] || skipped "there is no character device"
 
 # run_tests BINARY FILTER: at least one has run, and none has failed.
@@ -21,6 +21,8 @@ run_tests() {
 
 run_tests nvme_device_test '*/Block:*/Char:-*Polling*:*Pulled*'
 checked "$passed tests of blocks on $KELVIN_TEST_BLOCK_DEVICE and $KELVIN_TEST_CHAR_DEVICE"
+[[ $(grep -c '32 of 32 discarded blocks are gone' /run/tests.log) == 2 ]] || failed "discards: $(grep discarded /run/tests.log)"
+checked "$(grep 'discarded blocks' /run/tests.log | xargs)"
 run_tests nvme_signature_test '*/Block:*/Char'
 checked "$passed tests of what may be there already"
 

@@ -84,8 +84,8 @@ name = "lru"
 CONFIG
 }
 
-# new_trace FILE REQUESTS: chats; the same ones each time.
-new_trace() { "$kelvin" trace gen --kind chat --requests "$2" --seed 1 --out "$1"; }
+# new_trace FILE REQUESTS [KIND]: chats, or another kind; the same ones each time.
+new_trace() { "$kelvin" trace gen --kind "${3:-chat}" --requests "$2" --seed 1 --out "$1"; }
 
 # replay TRACE CONFIG REPORT: its output goes to REPORT, its figures to REPORT.json, its exit status to REPORT.status.
 # One that does not end by itself is hung: no drive here takes that long.
