@@ -1,63 +1,20 @@
-// The hot path allocates nothing: operator new and delete are this binary's own, and count.
-//
-// Sanitizers bring operators of their own, which these replace as well; what they need for themselves does
-// not come through operator new.
+// The hot path allocates nothing: operator new and delete are counted_new.cc's, and count.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <cstdlib>
+#include <cstdint>
 #include <filesystem>
-#include <new>
+#include <memory>
+#include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "counted_new.h"
 #include "registry.h"
 #include "space_fixture.h"
 #include "tiers/fake/fake_streams.h"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations{0};
-
-void* counted(std::size_t bytes, std::size_t alignment) noexcept {
-  ++allocations;
-  bytes = std::max<std::size_t>(bytes, 1);
-  if (alignment <= alignof(std::max_align_t)) return std::malloc(bytes);
-  return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-}
-void* counted_or_throw(std::size_t bytes, std::size_t alignment) {
-  void* const memory = counted(bytes, alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-}  // namespace
-
-// clang-format off
-void* operator new(std::size_t n) { return counted_or_throw(n, 1); }
-void* operator new[](std::size_t n) { return counted_or_throw(n, 1); }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return counted(n, 1); }
-void* operator new(std::size_t n, std::align_val_t a) { return counted_or_throw(n, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t n, std::align_val_t a) { return counted_or_throw(n, static_cast<std::size_t>(a)); }
-void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return counted(n, static_cast<std::size_t>(a)); }
-void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept { return counted(n, static_cast<std::size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
-// clang-format on
 
 namespace kelvin::testing {
 namespace {
@@ -65,9 +22,9 @@ namespace {
 // How often `step` allocated.
 template <class Step>
 std::uint64_t allocated_by(Step&& step) {
-  const std::uint64_t before = allocations;
+  const std::uint64_t before = allocations();
   step();
-  return allocations - before;
+  return allocations() - before;
 }
 
 TEST(Allocations, AreCountedWhateverTheirFormAndWhoeverMakesThem) {

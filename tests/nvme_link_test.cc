@@ -14,36 +14,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <new>
 #include <random>
 #include <thread>
 
 #include "checksum/crc32c.h"
+#include "counted_new.h"
 #include "nvme_fixture.h"
 #include "tiers/nvme/nvme.h"
-
-#if defined(__clang__) && defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define KELVIN_FOREIGN_NEW 1  // this sanitizer brings its own operator new and allows no other
-#endif
-#endif
-
-namespace {
-thread_local std::size_t allocations = 0;
-}
-
-#ifndef KELVIN_FOREIGN_NEW
-// Counted, for the test that submit and poll never allocate. Never inlined: GCC would take the pair of malloc
-// and delete, seen apart, for a mistake.
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  ++allocations;
-  void* memory = std::malloc(bytes == 0 ? 1 : bytes);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t /*bytes*/) noexcept { std::free(memory); }
-#endif
 
 namespace kelvin::nvme {
 namespace {
@@ -318,13 +295,11 @@ TEST_P(NvmeLinkTest, AnOwnerKilledWithIoInFlightLeavesNothingInTheWay) {
 }
 
 TEST_P(NvmeLinkTest, SubmitAndPollDoNotAllocate) {
-#ifdef KELVIN_FOREIGN_NEW
-  GTEST_SKIP() << "allocations cannot be counted under this sanitizer";
-#endif
+  if (!testing::kAllocationsCounted) GTEST_SKIP() << "allocations cannot be counted under this sanitizer";
   make(64 * kKiB, {.request_bytes = 16 * kKiB});
   const std::vector<Copy> list = copies(kSlots);
   std::array<Completion, 8> done;
-  const std::size_t before = allocations;
+  const std::uint64_t before = testing::allocations();
   for (int round = 0; round < 3; ++round) {
     std::size_t completed = 0;
     for (std::size_t taken = writer_->submit(list); completed < taken;) {
@@ -333,7 +308,7 @@ TEST_P(NvmeLinkTest, SubmitAndPollDoNotAllocate) {
       completed += writer_->poll(done);
     }
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(testing::allocations(), before);
 }
 
 TEST_P(NvmeLinkTest, TiersThatItCannotJoinGetNoLink) {
