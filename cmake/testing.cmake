@@ -1,11 +1,12 @@
-# Tests in which nothing happens but on one thread: a thread sanitizer sees nothing in them, and takes long. Its build
-# leaves them out.
+# Tests in which nothing happens but on one thread, or in a process that is killed, or that count what a thread
+# sanitizer's runtime does not let them count: it sees nothing in them, and takes long. Its build leaves them out.
 set(KELVIN_ONE_THREAD_TESTS
-  arc_test config_test content_test copy_choice_test cost_test crc32c_test hash_test heat_test host_link_test latency_test
-  link_speed_test lru2_test lru_test nvme_depth_test nvme_format_test nvme_owner_test nvme_power_loss_test plan_rules_test planner_test
-  policies_test policy_purity_test promotions_test protection_test ranked_parts_test real_traces_test report_browser_test
-  report_page_test s3fifo_test status_test textbook_rows_test topo_test topology_test trace_gen_test trace_test
-  tuning_doc_test write_budget_test)
+  arc_test config_test content_test copy_choice_test cost_test crc32c_test hash_test heat_test host_link_test
+  hot_path_allocation_test latency_test link_speed_test lru2_test lru_test nvme_depth_test nvme_format_test
+  nvme_kill_test nvme_owner_test nvme_power_loss_test plan_rules_test planner_test policies_test policy_purity_test
+  promotions_test protection_test ranked_parts_test real_traces_test report_browser_test report_page_test
+  s3fifo_test status_test textbook_rows_test topo_test topology_test trace_gen_test trace_test tuning_doc_test
+  write_budget_test)
 
 # Tests that compute much themselves. The code of the others is compiled without optimisation, which would take more
 # time than it saves: twice as long, for a third of all sources. The library is as the build type says.
