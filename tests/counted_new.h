@@ -1,4 +1,5 @@
-// How often operator new was called in this process. Link counted_new.cc, which replaces it, where it can be replaced.
+// How often operator new was called in this process. Link counted_new.cc, which replaces it, where it can be
+// replaced.
 //
 // Thread contract: any thread.
 #pragma once
@@ -12,7 +13,8 @@ namespace kelvin::testing {
 #define KELVIN_FOREIGN_NEW 1
 #endif
 #endif
-// Clang's thread sanitizer brings an operator new of its own and links with no other: nothing is counted there.
+// Clang's thread sanitizer brings an operator new of its own and links with no other: nothing is counted
+// there.
 #ifdef KELVIN_FOREIGN_NEW
 inline constexpr bool kAllocationsCounted = false;
 #else
