@@ -1,39 +1,18 @@
-// See hazard.h.
+// See hazard.h: what is learned. (outlook.cc: what it foretells.)
 #include "policies/heat/hazard.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdint>
-#include <utility>
+
+#include "policies/heat/chance.h"
 
 namespace kelvin::heat {
 namespace {
 
-constexpr float kFirstGuess = -3;   // logit of a use within half an octave, before anything is known
-constexpr float kFewReturns = 60;   // half of what is known of a request counts
-constexpr float kDoubtInFit = 40;   // evidence that must come in before what is known counts for half
-constexpr float kMostTrust = 1.1F;  // first steps are short: later what is known says more than was learned
-constexpr float kNoise = 0.15F;     // how far from zero outcomes without a meaning may lead a weight
-constexpr float kBaseSteps = 2;     // what all requests have in common is learned at the bin itself, sooner
-constexpr std::array<std::size_t, 3> kFinely = {kOutput, kFinish, kBlocks};
-
-// Two to the power of x, within 2e-6 of it. Ours, not the C library's: every machine must come to the same
-// decisions, and a loop over it becomes vector instructions.
-inline float power_of_2(float x) noexcept {
-  x = x < -126.0F ? -126.0F : x;
-  x = x > 126.0F ? 126.0F : x;
-  const float shifted = x + 12'582'912.0F;  // rounds to the nearest integer, which is in the low bits then
-  const std::int32_t whole = std::bit_cast<std::int32_t>(shifted) - 0x4B40'0000;
-  const float rest = x - (shifted - 12'582'912.0F);
-  float power = 1.333'355'8e-3F;  // the series of 2^x, as far as a half needs it
-  power = power * rest + 9.618'129e-3F;
-  power = power * rest + 5.550'411e-2F;
-  power = power * rest + 2.402'265e-1F;
-  power = power * rest + 6.931'472e-1F;
-  power = power * rest + 1.0F;
-  return power * std::bit_cast<float>((whole + 127) << 23);
-}
+constexpr float kFirstGuess = -3;  // logit of a use within half an octave, before anything is known
+constexpr float kNoise = 0.15F;    // how far from zero outcomes without a meaning may lead a weight
+constexpr float kBaseSteps = 2;    // what all requests have in common is learned at the bin itself, sooner
 
 // What a weight says: nothing as long as chance may have led it there.
 inline float counted(float weight) noexcept {
@@ -42,17 +21,8 @@ inline float counted(float weight) noexcept {
   return weight - noise;
 }
 
-inline float chance(float logit) noexcept { return 1.0F / (1.0F + power_of_2(-1.442'695F * logit)); }
-
 // Blocks of one part of one request share a fate: many of them say less than as many requests would.
 float weight_of(std::uint32_t blocks) noexcept { return std::sqrt(static_cast<float>(blocks)); }
-
-constexpr std::array<float, kBins> make_widths() {
-  std::array<float, kBins> widths{};
-  for (std::size_t k = 0; k < kBins; ++k) widths[k] = static_cast<float>(kEdges[k + 1] - kEdges[k]) * 1e-9F;
-  return widths;
-}
-constexpr std::array<float, kBins> kWidths = make_widths();  // seconds
 
 }  // namespace
 
@@ -203,16 +173,6 @@ void Hazard::weigh(Outcomes<kMost>& outcomes, float used) noexcept {
   }
 }
 
-// What is known of the request counts in full only where enough blocks of that age and older ones have come
-// back: until then blocks of such ages are told apart by age alone, as LRU does. And only as far as it has
-// proved right.
-float Hazard::trust(std::size_t bin) const noexcept {
-  const float returns = returns_from_[bin];
-  const Fit& fit = fits_[bin / kCoarse];
-  const float factor = std::clamp(fit.factor / (fit.evidence + kDoubtInFit), 0.0F, kMostTrust);
-  return factor * returns / (returns + kFewReturns);
-}
-
 void Hazard::survived(std::span<const Survivor> survivors) noexcept {
   std::array<std::array<std::uint32_t, kTerms>, kMostSurvivors> shared;
   std::array<std::array<std::uint32_t, kPartTerms>, kMostSurvivors * kParts> own;
@@ -254,104 +214,6 @@ void Hazard::returned(const Traits& traits, int bin, Part part, std::uint32_t co
   weigh(outcomes, 1);
   step(own, outcomes.gradient[0]);
   step(term, outcomes.gradient[0]);
-}
-
-// The chance of a use in each bin, if there was none before; made for all bins that share a correction
-// together.
-class Hazard::Outlook {
- public:
-  Outlook(const Hazard& hazard, const Traits& traits, std::size_t bin, Part part) noexcept;
-
-  // Precondition: `first` is a multiple of kCoarse.
-  std::array<float, kCoarse> from(std::size_t first) const noexcept;
-
- private:
-  const float* base_;
-  float trust_;
-  std::array<float, kSlots> coarse_;            // sums over fields and parts: of all bins, then of eight each
-  std::array<const float*, kFineFields> fine_;  // of two each
-  std::array<const float*, kPaces> pace_;       // of one each
-  std::array<std::size_t, kPaces> pace_step_;   // 0: the same for all
-};
-
-// A wait for the next use that may be given up at the end of any bin: the best ratio of the chance of a use
-// to the time spent.
-struct Hazard::Wait {
-  float alive = 1;  // chance of no use so far
-  float spent = 0;  // expected
-  float best = 0;
-
-  void through(float use, float seconds) noexcept {
-    spent += alive * seconds * (1 - use / 2);
-    alive *= 1 - use;
-    best = std::max(best, (1 - alive) / spent);
-  }
-  bool over() const noexcept { return best * spent > 1; }  // nothing that comes can be better
-};
-
-Hazard::Outlook::Outlook(const Hazard& hazard, const Traits& traits, std::size_t bin, Part part) noexcept
-    : base_(&hazard.counted_[kBase]), trust_(hazard.trust(bin)) {
-  const float* const weights = hazard.counted_.data();
-  const float* const own = weights + kPart + static_cast<std::size_t>(part) * kSlots;
-  const std::size_t turn = std::min<std::size_t>(traits.field[kTurn], kTurnParts - 1);
-  const float* const with_turn =
-      weights + kPartTurn + (static_cast<std::size_t>(part) * kTurnParts + turn) * kSlots;
-  for (std::size_t slot = 0; slot < kSlots; ++slot) coarse_[slot] = own[slot] + with_turn[slot];
-  for (std::size_t f = 0; f < kFields; ++f) {
-    const float* const field = weights + kField + (f * kValues + traits.field[f]) * kSlots;
-    for (std::size_t slot = 0; slot < kSlots; ++slot) coarse_[slot] += field[slot];
-  }
-  for (std::size_t f = 0; f < kFineFields; ++f) {
-    fine_[f] = weights + kFineField + (f * kValues + traits.field[kFinely[f]]) * kFineSlots;
-  }
-  for (std::size_t p = 0; p < kPaces; ++p) {
-    const float* const pace = weights + kPace + p * kRelative;
-    const bool known = traits.pace[p] >= 0;
-    pace_[p] = known ? pace + (kMostPace - bins_of(traits.pace[p])) : pace + (kRelative - 1);
-    pace_step_[p] = known ? 1 : 0;
-  }
-}
-
-inline std::array<float, Hazard::kCoarse> Hazard::Outlook::from(std::size_t first) const noexcept {
-  std::array<float, kCoarse> logit;
-  const float coarse = coarse_[0] + coarse_[1 + first / kCoarse];
-  for (std::size_t k = 0; k < kCoarse; k += kFine) {
-    float fine = 0;
-    for (const float* const field : fine_) fine += field[(first + k) / kFine];
-    logit[k] = logit[k + 1] = coarse + fine;
-  }
-  for (std::size_t p = 0; p < kPaces; ++p) {
-    const float* const pace = pace_[p] + first * pace_step_[p];
-    if (pace_step_[p] == 0) {
-      for (float& sum : logit) sum += *pace;
-    } else {
-      for (std::size_t k = 0; k < kCoarse; ++k) logit[k] += pace[k];
-    }
-  }
-  std::array<float, kCoarse> use;
-  for (std::size_t k = 0; k < kCoarse; ++k) use[k] = chance(base_[first + k] + trust_ * logit[k]);
-  return use;
-}
-
-// For a block in `bin`, and for one in the next: side by side, since each is a chain of dependent steps.
-Hazard::Heats Hazard::heats(const Traits& traits, int bin, Part part) const noexcept {
-  auto k = static_cast<std::size_t>(bin);
-  const Outlook outlook(*this, traits, k, part);
-  Wait now;
-  Wait next;
-  for (bool first = true; k < kBins && !(now.over() && next.over());) {
-    const std::size_t end = (k / kCoarse + 1) * kCoarse;
-    const std::array<float, kCoarse> use = outlook.from(end - kCoarse);
-    if (std::exchange(first, false)) {
-      now.through(use[k % kCoarse], kWidths[k]);
-      ++k;
-    }
-    for (; k < end; ++k) {
-      now.through(use[k % kCoarse], kWidths[k]);
-      next.through(use[k % kCoarse], kWidths[k]);
-    }
-  }
-  return {now.best, next.best};
 }
 
 void Hazard::read(std::span<float> numbers) const noexcept {

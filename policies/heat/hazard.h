@@ -103,7 +103,9 @@ class Hazard {
   static constexpr int kFine = 2;
   static constexpr std::size_t kSlots = 1 + kBins / kCoarse;
   static constexpr std::size_t kFineSlots = kBins / kFine;
-  static constexpr std::size_t kFineFields = 3;  // those that say how long an answer takes
+  // Those that say how long an answer takes.
+  static constexpr std::array<std::size_t, 3> kFinely = {kOutput, kFinish, kBlocks};
+  static constexpr std::size_t kFineFields = kFinely.size();
   static constexpr int kMostPace = 60;           // in bins
   static constexpr std::size_t kRelative = 122;  // bins from the pace, then "no pace"
   static constexpr std::size_t kTurnParts = 8;
@@ -144,6 +146,7 @@ class Hazard {
   std::vector<float> counted_;  // what of each weight's value counts
   std::array<float, kBins>
       returns_from_{};  // by bin: how many times blocks of that age or older ones came back
+  static constexpr float kDoubtInFit = 40;  // evidence that must come in before what is known counts for half
   // By how much what is known of requests foretells too much: the factor for its part of the logit that would
   // have fitted the outcomes so far best, each of which was foretold before it was learned from. One for all
   // bins that share a correction.
