@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -165,6 +166,67 @@ TEST_F(SlotStreamsTest, AStreamWaitsForAWord) {
   device.synchronize(stream);
   EXPECT_TRUE(ran);
   EXPECT_EQ(streams->wait(stream, 32, 0).code(), Code::kInvalid);
+  device.close_stream(stream);
+}
+
+// The word lies in memory that goes with the tier: a stream that looked at it later would look at nothing.
+TEST_F(SlotStreamsTest, AWordStaysAsLongAsAStreamMayWaitForIt) {
+  Busy busy(device);
+  for (const std::uint32_t value : {1U, 2U}) ASSERT_TRUE(streams->wait(busy.stream(), 3, value).ok());
+  streams->words()[3].store(2);
+  std::atomic<bool> closed{false};
+  std::thread closing([&] {
+    streams.reset();
+    closed = true;
+  });
+  std::this_thread::sleep_for(5ms);
+  EXPECT_FALSE(closed);
+  busy.go();
+  closing.join();
+}
+
+TEST_F(SlotStreamsTest, StreamsWaitForAsManyWordsAsTheyPassAndNoMoreAtOnce) {
+  streams = taken(SlotStreams::open(device, 1, 1000, &why));
+  const Stream stream = device.make_stream();
+  for (std::uint32_t word = 0; word < 1000; ++word) {
+    ASSERT_TRUE(streams->wait(stream, word, 0).ok()) << word;
+    device.synchronize(stream);
+  }
+  std::uint32_t waiting = 0;
+  while (waiting < 1000 && streams->wait(stream, waiting, 1).ok()) ++waiting;
+  EXPECT_EQ(waiting, 256U);
+  EXPECT_TRUE(streams->wait(stream, 0, 1).ok()) << "once more for the same costs nothing";
+  EXPECT_EQ(streams->wait(stream, 256, 1).code(), Code::kBusy);
+  for (auto& word : streams->words()) word.store(1);
+  device.synchronize(stream);
+  EXPECT_TRUE(streams->wait(stream, 256, 1).ok());
+  device.close_stream(stream);
+}
+
+// As launches, calls that put something on a full stream wait; those that make room on it must not.
+TEST_F(SlotStreamsTest, AFullStreamHoldsUpNobodyElse) {
+  const Stream stream = device.make_stream();
+  const Slot slot(1);
+  Busy other(device);
+  const std::uint64_t mark = follow(other.stream(), {slot});
+  ASSERT_TRUE(streams->wait(stream, 0, 1).ok());
+  device.launch(stream, [] {});
+  device.limit_streams(2);
+  std::vector<std::thread> held;
+  held.emplace_back([&] { EXPECT_TRUE(streams->follow(stream, {}).ok()); });
+  held.emplace_back([&] { EXPECT_TRUE(streams->precede(stream, {&slot, 1}).ok()); });
+  held.emplace_back([&] { EXPECT_TRUE(streams->wait(stream, 2, 0).ok()); });
+  std::this_thread::sleep_for(5ms);
+  auto asked = std::async(std::launch::async, [&] {
+    EXPECT_EQ(open_mark(1), mark);
+    other.go();  // what is held for precede passes meanwhile
+    EXPECT_TRUE(streams->passed(mark).ok());
+    EXPECT_NE(follow(other.stream(), {slot}), 0U);
+  });
+  EXPECT_EQ(asked.wait_for(10s), std::future_status::ready);
+  streams->words()[0].store(1);
+  for (std::thread& thread : held) thread.join();
+  device.synchronize(stream);
   device.close_stream(stream);
 }
 

@@ -90,6 +90,52 @@ TEST_P(SpaceHbmClose, KeepsTheMemoryThatKernelsAreAt) {
   closing.join();
 }
 
+// What a ticket's stream waits for lies in memory of the tier, though the ticket is gone.
+TEST_P(SpaceHbmClose, KeepsWhatAStreamWaitsForThoughTheTicketIsDropped) {
+  open();
+  store_blocks(*space_, chain_, kFar);
+  device_.launch(stream_, [this] {
+    while (!gate_) std::this_thread::sleep_for(1ms);
+  });
+  {
+    auto ticket = space_->acquire_on(chain_, kNear, stream_);
+    ASSERT_TRUE(ticket.ok());
+    ASSERT_TRUE(ticket->wait_on_stream().ok());
+  }
+  std::atomic<bool> closed{false};
+  std::thread closing([&] {
+    space_.reset();
+    closed = true;
+  });
+  std::this_thread::sleep_for(20ms);
+  EXPECT_FALSE(closed);
+  gate_ = true;
+  closing.join();
+}
+
+// The engine puts so much on a stream that waits for a load that it is full. Its thread waits then, in
+// whatever call comes next; the load must come through all the same.
+TEST_P(SpaceHbmClose, LoadsComeThroughThoughTheStreamThatWaitsForThemIsFull) {
+  if (GetParam() == 0) GTEST_SKIP() << "the thread that waits would have to poll";
+  open();
+  store_blocks(*space_, chain_, kFar);
+  device_.delay(hbm::Way::kPlain, {.call = 20ms});
+  device_.delay(hbm::Way::kBatch, {.call = 20ms});
+  device_.delay(hbm::Way::kKernel, {.call = 20ms});
+  auto fresh = space_->allocate(kBlocks, kNear);
+  auto ticket = space_->acquire_on(chain_, kNear, stream_);
+  ASSERT_TRUE(fresh.ok() && ticket.ok());
+  ASSERT_TRUE(ticket->wait_on_stream().ok());
+  device_.limit_streams(4);
+  for (int i = 0; i < 3; ++i) device_.launch(stream_, [] {});
+  ASSERT_TRUE(space_->publish_on(*fresh, stream_, chain_of(2, kBlocks), 0).ok());
+  ASSERT_TRUE(fresh->release_on(stream_).ok());
+  ASSERT_TRUE(ticket->wait(10s).ok());
+  Lease lease = ticket->take();
+  EXPECT_EQ(lease.size(), kBlocks);
+  EXPECT_TRUE(lease.release_on(stream_).ok());
+}
+
 TEST_P(SpaceHbmClose, WaitsForNoKernelOfADeviceThatIsLost) {
   open();
   device_.stall();

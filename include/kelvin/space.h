@@ -137,7 +137,8 @@ class Ticket {
   // the status says, in the end: results that used them count only if it is ok, or as far as the lease goes.
   // After done() nothing is put on the stream. The wait ends even if the ticket is dropped; with
   // mover.threads = 0, somebody has to poll meanwhile. kUnsupported: the device cannot, wait() instead;
-  // kMisuse: not a ticket of acquire_on; kUnavailable: the device is lost.
+  // kBusy: too many tickets are waited for on streams, likewise; kMisuse: not a ticket of acquire_on;
+  // kUnavailable: the device is lost.
   Status wait_on_stream(std::uint32_t segments = kAllSegments) noexcept;
   static constexpr std::uint32_t kAllSegments = ~0u;
 
@@ -283,8 +284,8 @@ class Space {
   // Stops the mover, waits for I/O in flight, closes the tiers (as soon as the last lease is gone). Tickets
   // are answered after mover.deadline at the latest. A device that gives its copies back never, though they
   // were canceled, is waited for in the end, by the links: nobody may free memory that it may still write to.
-  // So are kernels of the engine whose lease was released on their stream, for as long as they run, by the
-  // device's tier. A device that is lost is waited for by nobody.
+  // So are kernels of the engine whose lease was released on their stream, for as long as they run, and
+  // streams that wait for a ticket, by the device's tier. A device that is lost is waited for by nobody.
   ~Space();
 
   Layout layout() const noexcept;
@@ -304,7 +305,9 @@ class Space {
   // The same for kernels on `stream`: what is put on it from now on comes after what writes the blocks that
   // are there already, and the ticket is done when the others are: the engine's threads wait for neither (see
   // Ticket::wait_on_stream). A done ticket says that the blocks are in order on this stream, not that the
-  // host or another stream may read them. kUnsupported: the tier has no streams; kUnavailable: its device is
+  // host or another stream may read them. A stream that is full makes whoever puts more on it wait, in all
+  // calls with a stream as in launches; so with mover.threads = 0 another thread has to poll meanwhile, if a
+  // load is what the stream waits for. kUnsupported: the tier has no streams; kUnavailable: its device is
   // lost; kBusy: its stream takes nothing more, or as above.
   Result<Ticket> acquire_on(std::span<const BlockKey> chain, TierIndex tier, Stream stream,
                             const AcquireOptions& options = {}) noexcept;

@@ -103,7 +103,9 @@ using Stream = void*;
 // A slot may *follow* a stream: its bytes are in use until the device has done what was on that stream when
 // follow() was called. The tier's links copy to and from such a slot after that, in the device's own order.
 //
-// Thread contract: any thread. Nothing allocates or waits once the tier is open.
+// Thread contract: any thread. Nothing allocates once the tier is open. Nothing waits, but for what puts
+// something on a stream (follow, precede, wait): where the stream is full its driver makes the caller wait,
+// as with any launch. Nobody else waits for that.
 class Streams {
  public:
   virtual ~Streams() = default;
@@ -122,8 +124,9 @@ class Streams {
   virtual std::uint64_t open_mark(std::span<const Slot> slots) noexcept = 0;
 
   // Words in host memory that the device can wait for: space.max_leases of them, all 0 at first. `wait` lets
-  // what is put on `stream` from now on wait until int32(words()[word] - value) >= 0. kUnsupported: this
-  // device cannot.
+  // what is put on `stream` from now on wait until int32(words()[word] - value) >= 0. The words are there as
+  // long as a stream may look at one. kUnsupported: this device cannot. kBusy: too many streams wait for too
+  // many words.
   virtual std::span<std::atomic<std::uint32_t>> words() noexcept = 0;
   virtual Status wait(Stream stream, std::uint32_t word, std::uint32_t value) noexcept = 0;
 

@@ -70,6 +70,7 @@ class EmulatedDevice final : public Device {
   void fail_copies(std::uint32_t calls, Code code = Code::kIo) noexcept;  // so many from now on
   void fail_registrations(std::uint32_t calls) noexcept;                  // likewise; ~0: all
   void limit_memory(std::uint64_t bytes) noexcept;                        // what can be allocated in all
+  void limit_streams(std::uint32_t operations) noexcept;                  // on each; who puts more waits
   void delay(Way way, EmulatedCost cost) noexcept;                        // from now on
   void delay_checksums(EmulatedCost cost) noexcept;
   std::uint64_t delayed_ns() const noexcept;  // the sum of all delays put on its queues so far
@@ -89,7 +90,10 @@ class EmulatedDevice final : public Device {
   static bool covers(const std::vector<Run>& runs, const void* at, std::uint64_t bytes) noexcept;
   Status check(Direction direction, Way way, std::span<const Piece> pieces) noexcept KELVIN_REQUIRES(mu_);
   void pause(EmulatedLane& lane, const EmulatedCost& cost, std::size_t pieces) KELVIN_REQUIRES(mu_);
+  // Null: there is no such stream.
   EmulatedLane* lane_of(Stream stream) noexcept KELVIN_REQUIRES(mu_);
+  // Waits until there is room on it, or the device is lost; leaves the mutex meanwhile.
+  EmulatedLane* lane_with_room(Stream stream) noexcept KELVIN_REQUIRES(mu_);
   void forget(const std::byte* base) noexcept;
 
   const DeviceProperties properties_;
@@ -99,6 +103,7 @@ class EmulatedDevice final : public Device {
   std::vector<Run> registered_ KELVIN_GUARDED_BY(mu_);
   std::uint64_t allocated_bytes_ KELVIN_GUARDED_BY(mu_) = 0;
   std::uint64_t limit_bytes_ KELVIN_GUARDED_BY(mu_);
+  std::uint32_t stream_room_ KELVIN_GUARDED_BY(mu_) = ~0U;
   std::uint32_t failing_copies_ KELVIN_GUARDED_BY(mu_) = 0;
   Code failure_ KELVIN_GUARDED_BY(mu_) = Code::kIo;
   std::uint32_t failing_registrations_ KELVIN_GUARDED_BY(mu_) = 0;

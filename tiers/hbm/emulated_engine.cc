@@ -20,17 +20,23 @@ EmulatedLane* EmulatedDevice::lane_of(Stream stream) noexcept {
   return known == streams_.end() ? nullptr : known->get();
 }
 
+EmulatedLane* EmulatedDevice::lane_with_room(Stream stream) noexcept {
+  EmulatedLane* const lane = lane_of(stream);
+  if (lane != nullptr) lane->wait_for_room(stream_room_);
+  return lane;
+}
+
 Result<Record> EmulatedDevice::record(Stream stream) noexcept {
   const MutexLock lock(mu_);
-  const EmulatedLane* lane = lane_of(stream);
+  const EmulatedLane* lane = lane_with_room(stream);
   if (lane == nullptr) return Status(Code::kInvalid, kNoStream);
   return lanes_.record(*lane);
 }
 
 Status EmulatedDevice::after(Stream stream, Record record) noexcept {
   const MutexLock lock(mu_);
+  EmulatedLane* lane = lane_with_room(stream);
   if (lanes_.lost()) return {Code::kUnavailable, kNoStream, ENODEV};
-  EmulatedLane* lane = lane_of(stream);
   if (lane == nullptr) return {Code::kInvalid, kNoStream};
   try {
     lane->put(lanes_.after(record));
@@ -43,10 +49,10 @@ Status EmulatedDevice::after(Stream stream, Record record) noexcept {
 Status EmulatedDevice::wait(Stream stream, const std::atomic<std::uint32_t>* word,
                             std::uint32_t value) noexcept {
   const MutexLock lock(mu_);
+  EmulatedLane* lane = lane_with_room(stream);
   if (lanes_.lost()) return {Code::kUnavailable, kNoStream, ENODEV};
   if (!properties_.waits_for_words) return {Code::kUnsupported, "waiting for a word"};
   if (!covers(registered_, word, sizeof *word)) return {Code::kInvalid, "waiting for a word", EFAULT};
-  EmulatedLane* lane = lane_of(stream);
   if (lane == nullptr) return {Code::kInvalid, kNoStream};
   EmulatedOperation operation;
   operation.kind = EmulatedOperation::Kind::kWord;
@@ -82,7 +88,7 @@ void EmulatedDevice::close_stream(Stream stream) {
 void EmulatedDevice::launch(Stream stream, std::function<void()> call) {
   auto owned = std::make_unique<std::function<void()>>(std::move(call));
   const MutexLock lock(mu_);
-  EmulatedLane* lane = lane_of(stream);
+  EmulatedLane* lane = lane_with_room(stream);
   if (lane == nullptr || lanes_.lost()) return;
   EmulatedOperation operation;
   operation.kind = EmulatedOperation::Kind::kCall;
@@ -125,6 +131,11 @@ void EmulatedDevice::fail_registrations(std::uint32_t calls) noexcept {
 void EmulatedDevice::limit_memory(std::uint64_t bytes) noexcept {
   const MutexLock lock(mu_);
   limit_bytes_ = bytes;
+}
+
+void EmulatedDevice::limit_streams(std::uint32_t operations) noexcept {
+  const MutexLock lock(mu_);
+  stream_room_ = operations;
 }
 
 void EmulatedDevice::delay(Way way, EmulatedCost cost) noexcept {

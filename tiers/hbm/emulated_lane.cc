@@ -124,6 +124,10 @@ void EmulatedLane::drain() noexcept {
   while (done_ < all) lanes_.changed_.wait(mu_);
 }
 
+void EmulatedLane::wait_for_room(std::size_t operations) noexcept {
+  while (count_ >= operations && !lanes_.lost_) lanes_.changed_.wait(mu_);
+}
+
 bool EmulatedLane::may_go(const Operation& operation) const noexcept {
   if (lanes_.stalled_) return false;
   if (operation.kind == Operation::Kind::kAfter) return lanes_.reached(operation.lane, operation.done);

@@ -81,7 +81,9 @@ class EmulatedLane {
 
   void put(const EmulatedOperation& operation);
   std::uint64_t number() const noexcept { return number_; }
-  void drain() noexcept;  // waits until all is done; under the mutex, which it leaves meanwhile
+  // Both under the mutex, which they leave meanwhile.
+  void drain() noexcept;                                // waits until all is done
+  void wait_for_room(std::size_t operations) noexcept;  // until fewer are on it, or the device is lost
 
  private:
   friend class EmulatedLanes;

@@ -43,12 +43,17 @@ SlotStreams::~SlotStreams() {
   for (const Mark& mark : marks_) {
     if (mark.number != 0) device_.give_back(mark.record);
   }
+  for (const Wait& wait : waits_) {
+    if (wait.record != 0) device_.give_back(wait.record);
+  }
 }
 
 bool SlotStreams::all_passed() noexcept {
   const MutexLock lock(mu_);
   close_what_is_done(kMarks);
-  return open_ == 0 || device_.passed(0).code() == Code::kUnavailable;
+  forget_what_passed();
+  const bool nobody_waits = std::ranges::all_of(waits_, [](const Wait& wait) { return wait.word == kNone; });
+  return (open_ == 0 && nobody_waits) || device_.passed(0).code() == Code::kUnavailable;
 }
 
 SlotStreams::Mark* SlotStreams::find(std::uint64_t number) noexcept {
@@ -69,7 +74,7 @@ Status SlotStreams::state_of(Mark& mark) noexcept {
     if (const Status status = state_of(*before); !status.ok()) return status;
   }
   mark.done = true;
-  close(mark);
+  if (mark.held == 0) close(mark);
   return {};
 }
 
@@ -145,14 +150,16 @@ std::uint32_t SlotStreams::free_mark() const noexcept {
 }
 
 Result<std::uint64_t> SlotStreams::follow(Stream stream, std::span<const Slot> slots) noexcept {
+  const auto record = device_.record(stream);
+  if (!record.ok()) return record.status();
   const MutexLock lock(mu_);
   close_what_is_done(open_ > kMarks / 2 ? kMarks : kLooks);
   for (const Slot slot : slots) prune(lists_[slot.value]);
   const std::uint32_t index = free_mark();
-  if (index == kNone || free_node_count_ < slots.size() + std::min<std::size_t>(open_, slots.size()))
+  if (index == kNone || free_node_count_ < slots.size() + std::min<std::size_t>(open_, slots.size())) {
+    device_.give_back(*record);
     return Status(Code::kBusy, "following a stream: too many marks are open");
-  const auto record = device_.record(stream);
-  if (!record.ok()) return record.status();
+  }
   Mark& mark = marks_[index];
   mark.number = last_ + 1 + (index + kMarks - (last_ + 1) % kMarks) % kMarks;
   mark.record = *record;
@@ -170,20 +177,29 @@ Result<std::uint64_t> SlotStreams::follow(Stream stream, std::span<const Slot> s
 template <class F>
 Status SlotStreams::for_each_open(std::span<const Slot> slots, F&& f) noexcept {
   if (std::ranges::all_of(slots, [&](Slot slot) { return follows_nothing(slot); })) return {};
-  const MutexLock lock(mu_);
-  close_what_is_done(kLooks);
-  ++round_;
-  for (const Slot slot : slots) {
-    prune(lists_[slot.value]);
-    for (std::uint32_t n = lists_[slot.value]; n != kNone; n = nodes_[n].next) {
-      Mark& mark = *find(nodes_[n].number);
-      if (mark.asked == round_) continue;
-      mark.asked = round_;
-      mark.done = false;
-      if (const Status status = f(mark.record); !status.ok()) return status;
+  std::array<Mark*, kMarks> held;
+  std::size_t count = 0;
+  {
+    const MutexLock lock(mu_);
+    close_what_is_done(kLooks);
+    ++round_;
+    for (const Slot slot : slots) {
+      prune(lists_[slot.value]);
+      for (std::uint32_t n = lists_[slot.value]; n != kNone; n = nodes_[n].next) {
+        Mark& mark = *find(nodes_[n].number);
+        if (mark.asked == round_) continue;
+        mark.asked = round_;
+        mark.done = false;
+        ++mark.held;
+        held[count++] = &mark;
+      }
     }
   }
-  return {};
+  Status status;
+  for (std::size_t i = 0; i < count && status.ok(); ++i) status = f(held[i]->record);
+  const MutexLock lock(mu_);
+  for (Mark* const mark : std::span(held).first(count)) --mark->held;
+  return status;
 }
 
 Status SlotStreams::precede(Stream stream, std::span<const Slot> slots) noexcept {
@@ -221,7 +237,51 @@ std::uint64_t SlotStreams::open_mark(std::span<const Slot> slots) noexcept {
 Status SlotStreams::wait(Stream stream, std::uint32_t word, std::uint32_t value) noexcept {
   if (!device_.properties().waits_for_words) return {Code::kUnsupported, "a stream that waits for a word"};
   if (word >= words_.size()) return {Code::kInvalid, "a stream that waits for a word"};
-  return device_.wait(stream, &words_[word], value);
+  Wait* own = nullptr;
+  {
+    const MutexLock lock(mu_);
+    own = place_for(stream, word);
+    if (own == nullptr) return {Code::kBusy, "a stream that waits for a word: too many others do"};
+    ++own->held;
+  }
+  Status status = device_.wait(stream, &words_[word], value);
+  Record newest = 0;
+  if (status.ok()) {
+    const auto record = device_.record(stream);
+    status = record.status();
+    if (record.ok()) newest = *record;
+  }
+  const MutexLock lock(mu_);
+  if (newest != 0) device_.give_back(std::exchange(own->record, newest));
+  if (--own->held == 0 && own->record == 0) *own = {};
+  return status;
+}
+
+SlotStreams::Wait* SlotStreams::find_wait(Stream stream, std::uint32_t word) noexcept {
+  for (Wait& wait : waits_) {
+    if (wait.word == word && wait.stream == stream) return &wait;
+  }
+  return nullptr;
+}
+
+// Null: all are taken, by waits that have not passed.
+SlotStreams::Wait* SlotStreams::place_for(Stream stream, std::uint32_t word) noexcept {
+  if (Wait* const same = find_wait(stream, word)) return same;
+  Wait* place = find_wait(nullptr, kNone);  // a free one
+  if (place == nullptr) {
+    forget_what_passed();
+    place = find_wait(nullptr, kNone);
+  }
+  if (place != nullptr) *place = {.stream = stream, .word = word};
+  return place;
+}
+
+void SlotStreams::forget_what_passed() noexcept {
+  for (Wait& wait : waits_) {
+    if (wait.held != 0 || wait.record == 0 || !device_.passed(wait.record).ok()) continue;
+    device_.give_back(wait.record);
+    wait = {};
+  }
 }
 
 }  // namespace kelvin::hbm
