@@ -200,6 +200,10 @@ TEST_F(SlotStreamsTest, StreamsWaitForAsManyWordsAsTheyPassAndNoMoreAtOnce) {
   for (auto& word : streams->words()) word.store(1);
   device.synchronize(stream);
   EXPECT_TRUE(streams->wait(stream, 256, 1).ok());
+  waiting = 0;
+  while (streams->wait(stream, waiting, 2).ok()) ++waiting;
+  device.lose();
+  EXPECT_EQ(streams->wait(stream, waiting, 2).code(), Code::kUnavailable) << "and not kBusy";
   device.close_stream(stream);
 }
 

@@ -241,7 +241,10 @@ Status SlotStreams::wait(Stream stream, std::uint32_t word, std::uint32_t value)
   {
     const MutexLock lock(mu_);
     own = place_for(stream, word);
-    if (own == nullptr) return {Code::kBusy, "a stream that waits for a word: too many others do"};
+    if (own == nullptr) {
+      const Status there = device_.passed(0);
+      return there.ok() ? Status(Code::kBusy, "a stream that waits for a word: too many others do") : there;
+    }
     ++own->held;
   }
   Status status = device_.wait(stream, &words_[word], value);
