@@ -20,7 +20,7 @@ why_skipped() {
     END { for (why in count) print "ok: " count[why] " skipped: " why }' "$1"
 }
 
-for name in comeback conformance discard fallback full link lost_device stripe tier unfinished; do
+for name in comeback conformance fallback full link lost_device stripe tier unfinished; do
   test=$built/tests/nvme_${name}_test
   [[ -x $test ]] || failed "there is no $test"
   start=$SECONDS
