@@ -32,11 +32,26 @@ class SpaceHbmClose : public ::testing::TestWithParam<std::uint32_t> {
     ASSERT_NE(space_, nullptr);
   }
 
-  // Blocks that a kernel writes which does not end before `gate_` is open. No lease is left on them.
-  void publish_behind_the_gate() {
+  // A kernel that does not end before `gate_` is open.
+  void launch_gate() {
     device_.launch(stream_, [this] {
       while (!gate_) std::this_thread::sleep_for(1ms);
     });
+  }
+  void expect_closing_waits_for_gate() {
+    std::atomic<bool> closed{false};
+    std::thread closing([&] {
+      space_.reset();
+      closed = true;
+    });
+    std::this_thread::sleep_for(20ms);
+    EXPECT_FALSE(closed);
+    gate_ = true;
+    closing.join();
+  }
+  // Blocks that a kernel writes which does not end before `gate_` is open. No lease is left on them.
+  void publish_behind_the_gate() {
+    launch_gate();
     auto lease = space_->allocate(kBlocks, kNear);
     ASSERT_TRUE(lease.ok());
     write(*lease);
@@ -79,38 +94,20 @@ TEST_P(SpaceHbmClose, AnswersTicketsThoughTheKernelsTheyWaitForNeverEnd) {
 TEST_P(SpaceHbmClose, KeepsTheMemoryThatKernelsAreAt) {
   open();
   publish_behind_the_gate();
-  std::atomic<bool> closed{false};
-  std::thread closing([&] {
-    space_.reset();
-    closed = true;
-  });
-  std::this_thread::sleep_for(20ms);
-  EXPECT_FALSE(closed);
-  gate_ = true;
-  closing.join();
+  expect_closing_waits_for_gate();
 }
 
 // What a ticket's stream waits for lies in memory of the tier, though the ticket is gone.
 TEST_P(SpaceHbmClose, KeepsWhatAStreamWaitsForThoughTheTicketIsDropped) {
   open();
   store_blocks(*space_, chain_, kFar);
-  device_.launch(stream_, [this] {
-    while (!gate_) std::this_thread::sleep_for(1ms);
-  });
+  launch_gate();
   {
     auto ticket = space_->acquire_on(chain_, kNear, stream_);
     ASSERT_TRUE(ticket.ok());
     ASSERT_TRUE(ticket->wait_on_stream().ok());
   }
-  std::atomic<bool> closed{false};
-  std::thread closing([&] {
-    space_.reset();
-    closed = true;
-  });
-  std::this_thread::sleep_for(20ms);
-  EXPECT_FALSE(closed);
-  gate_ = true;
-  closing.join();
+  expect_closing_waits_for_gate();
 }
 
 // The engine puts so much on a stream that waits for a load that it is full. Its thread waits then, in
