@@ -1,9 +1,6 @@
 // See driver.h.
 #include "mover/driver.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <ctime>
 #include <system_error>
@@ -21,14 +18,10 @@ constexpr long kPollNs = 20'000;
 
 }  // namespace
 
-Driver::~Driver() {
-  stop();
-  if (wake_fd_ >= 0) ::close(wake_fd_);
-}
+Driver::~Driver() { stop(); }
 
 Status Driver::start() {
-  wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  if (wake_fd_ < 0) return Status(Code::kIo, "starting the mover: eventfd", errno);
+  if (wake_.fd() < 0) return Status(Code::kIo, "starting the mover: eventfd", errno);
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error& error) {
@@ -40,21 +33,19 @@ Status Driver::start() {
 void Driver::stop() noexcept {
   if (!thread_.joinable()) return;
   stopping_.store(true, std::memory_order_seq_cst);
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+  wake_.signal();
   thread_.join();
 }
 
 void Driver::wake() noexcept {
   // Sequentially consistent with sleep(): either this sees `sleeping_` or the thread sees the new mail.
   if (!sleeping_.load(std::memory_order_seq_cst)) return;
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_fd_, &one, sizeof one);
+  wake_.signal();
 }
 
 void Driver::run() noexcept {
   std::vector<pollfd> fds(1 + topology_.edges().size(), pollfd{-1, POLLIN, 0});
-  fds[0].fd = wake_fd_;
+  fds[0].fd = wake_.fd();
   while (!stopping_.load(std::memory_order_acquire)) {
     const std::size_t done = mover_.round();
     if (done != 0) {
@@ -79,8 +70,7 @@ void Driver::sleep(std::vector<pollfd>& fds) noexcept {
     }
     const timespec timeout{0, mover_.must_poll() ? kPollNs : kIdleNs};
     if (::ppoll(fds.data(), fds.size(), &timeout, nullptr) > 0 && (fds[0].revents & POLLIN) != 0) {
-      std::uint64_t count = 0;
-      [[maybe_unused]] const auto drained = ::read(wake_fd_, &count, sizeof count);
+      wake_.drain();
     }
   }
   sleeping_.store(false, std::memory_order_relaxed);

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "kelvin/status.h"
 #include "mover/mover.h"
 
@@ -39,7 +40,7 @@ class Driver {
 
   Mover& mover_;
   const Topology& topology_;
-  int wake_fd_ = -1;
+  EventFd wake_;
   std::thread thread_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> sleeping_{false};

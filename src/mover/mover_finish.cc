@@ -1,8 +1,7 @@
 // Entries and holds are answered. See mover.h.
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "base/event_fd.h"
 #include "base/futex.h"
 #include "base/spin_lock.h"
 #include "mover/mover.h"
@@ -11,13 +10,7 @@ namespace kelvin {
 
 std::uint32_t Mover::waiters_in(const ActiveMove& move, TierIndex tier) noexcept {
   std::uint32_t count = 0;
-  std::uint32_t h = move.waiting_hold;
-  for (std::uint32_t e = move.waiting_entry; h != IndexStack::kNone;) {
-    const HoldEntry& entry = holds_.at(h).entries[e];
-    if (holds_.at(h).tier == tier) ++count;
-    h = entry.next_hold;
-    e = entry.next_entry;
-  }
+  each_waiter(move, [&](const Hold& hold, const HoldEntry&) { count += hold.tier == tier ? 1 : 0; });
   return count;
 }
 
@@ -50,17 +43,12 @@ void Mover::answer_waiters(ActiveMove& move, TierIndex tier, Slot slot) noexcept
 
 // Those who wait for the move hold on to the copy in `to` instead of that in `from`.
 void Mover::rest_waiters_on(const ActiveMove& move, TierIndex from, TierIndex to, Slot slot) noexcept {
-  std::uint32_t h = move.waiting_hold;
-  for (std::uint32_t e = move.waiting_entry; h != IndexStack::kNone;) {
-    HoldEntry& entry = holds_.at(h).entries[e];
-    if (entry.source == from && residency_.slots(to).pin(slot, move.block)) {
-      residency_.slots(from).unpin(entry.slot);
-      entry.source = to;
-      entry.slot = slot;
-    }
-    h = entry.next_hold;
-    e = entry.next_entry;
-  }
+  each_waiter(move, [&](const Hold&, HoldEntry& entry) {
+    if (entry.source != from || !residency_.slots(to).pin(slot, move.block)) return;
+    residency_.slots(from).unpin(entry.slot);
+    entry.source = to;
+    entry.slot = slot;
+  });
 }
 
 void Mover::fail_waiters(ActiveMove& move, const Status& status) noexcept {
@@ -119,10 +107,7 @@ void Mover::announce(Hold& hold) noexcept {
     release(hold);  // abandoned
     return;
   }
-  if (const int fd = hold.event_fd.load(std::memory_order_seq_cst); fd >= 0) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
-  }
+  if (const int fd = hold.event_fd.load(std::memory_order_seq_cst); fd >= 0) EventFd::signal(fd);
   futex_wake_all(hold.state);
   hold.waking.store(false, std::memory_order_release);
 }

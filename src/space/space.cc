@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/event_fd.h"
 #include "space/core.h"
 
 namespace kelvin {
@@ -88,10 +89,7 @@ Result<int> Ticket::event_fd() noexcept {
     hold_->event_fd.store(fd, std::memory_order_seq_cst);
   }
   // Sequentially consistent with Mover::announce: either it sees the fd or this sees kDone.
-  if (hold_->state.load(std::memory_order_seq_cst) == Hold::kDone) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
-  }
+  if (hold_->state.load(std::memory_order_seq_cst) == Hold::kDone) EventFd::signal(fd);
   return fd;
 }
 
