@@ -11,7 +11,6 @@
 #include "checksum/crc32c.h"
 #include "nvme_fixture.h"
 #include "ram_drive.h"
-#include "tiers/nvme/nvme.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -46,8 +45,8 @@ class Life {
     LinkSettings links{.depth = 8, .request_bytes = 4096};
     links.discard = discard;
     tier_ = std::make_unique<NvmeTier>("nvme", std::move(volumes), links);
-    writer_ = connect(memory_, *tier_);
-    reader_ = connect(*tier_, memory_);
+    writer_ = open_link(memory_, *tier_);
+    reader_ = open_link(*tier_, memory_);
   }
 
   std::uint32_t slots() const { return tier_->info().slots; }
@@ -88,12 +87,6 @@ class Life {
   }
 
  private:
-  static std::unique_ptr<Link> connect(const Tier& from, const Tier& to) {
-    std::string why;
-    auto link = kNvmeLink.connect({.from = from, .to = to, .clock = {}}, &why);
-    EXPECT_TRUE(link.ok()) << why;
-    return std::move(link).value();
-  }
   static Completion run(Link& link, const Copy& copy) {
     EXPECT_EQ(link.submit({&copy, 1}), 1u);
     Completion done;

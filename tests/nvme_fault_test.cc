@@ -8,7 +8,6 @@
 
 #include "nvme_fixture.h"
 #include "ram_drive.h"
-#include "tiers/nvme/nvme.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -33,8 +32,8 @@ class NvmeFault : public ::testing::Test {
     volumes.push_back(std::move(volume).value());
     tier_ = std::make_unique<NvmeTier>("nvme", std::move(volumes),
                                        LinkSettings{.depth = 4, .request_bytes = 4 * kKiB});
-    writer_ = std::move(kNvmeLink.connect({.from = memory_, .to = *tier_, .clock = {}}, &why)).value();
-    reader_ = std::move(kNvmeLink.connect({.from = *tier_, .to = memory_, .clock = {}}, &why)).value();
+    writer_ = open_link(memory_, *tier_);
+    reader_ = open_link(*tier_, memory_);
     for (std::uint32_t slot = 0; slot < kSlots; ++slot)
       std::memset(bytes(slot), static_cast<int>(slot + 1), kBlock);
   }

@@ -20,6 +20,7 @@
 #include "base/fd.h"
 #include "kelvin/tier.h"
 #include "tiers/nvme/file_medium.h"
+#include "tiers/nvme/nvme.h"
 #include "tiers/nvme/nvme_tier.h"
 
 namespace kelvin::nvme {
@@ -139,6 +140,14 @@ inline std::unique_ptr<NvmeTier> open_tier(const std::string& path, std::uint64_
   volumes.push_back(open_volume(path, volume_config(block_bytes, slots, scratch)));
   if (volumes.front() == nullptr) return nullptr;
   return std::make_unique<NvmeTier>("nvme", std::move(volumes), links);
+}
+
+// A failure fails the test and returns null.
+inline std::unique_ptr<Link> open_link(const Tier& from, const Tier& to) {
+  std::string why;
+  auto link = kNvmeLink.connect({.from = from, .to = to, .clock = {}}, &why);
+  EXPECT_TRUE(link.ok()) << why;
+  return link.ok() ? std::move(link).value() : nullptr;
 }
 
 }  // namespace kelvin::nvme

@@ -8,7 +8,6 @@
 #include <map>
 
 #include "nvme_fixture.h"
-#include "tiers/nvme/nvme.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -107,14 +106,8 @@ class NvmeLostDevice : public ::testing::Test {
     drives_ = std::make_unique<NvmeTier>("nvme", std::move(volumes), LinkSettings{});
     memory_ = std::make_unique<AlignedTier>(kSlots, kBlock);
     std::memset(memory_->address(Slot(0), 0).pointer, 7, kSlots * kBlock);
-    writer_ = connect(*memory_, *drives_);
-    reader_ = connect(*drives_, *memory_);
-  }
-  static std::unique_ptr<Link> connect(const Tier& from, const Tier& to) {
-    std::string why;
-    auto link = kNvmeLink.connect({.from = from, .to = to, .clock = {}}, &why);
-    EXPECT_TRUE(link.ok()) << why;
-    return std::move(link).value();
+    writer_ = open_link(*memory_, *drives_);
+    reader_ = open_link(*drives_, *memory_);
   }
   // Copies all slots by turns of `batch`; how each of them ended.
   static std::vector<Completion> copy_all(Link& link, std::uint32_t batch = 16) {

@@ -8,7 +8,6 @@
 #include "checksum/crc32c.h"
 #include "nvme_fixture.h"
 #include "ram_drive.h"
-#include "tiers/nvme/nvme.h"
 
 namespace kelvin::nvme {
 namespace {
@@ -43,8 +42,8 @@ class Life {
     volumes.push_back(std::move(volume).value());
     tier_ = std::make_unique<NvmeTier>("nvme", std::move(volumes),
                                        LinkSettings{.depth = 8, .request_bytes = 4096});
-    writer_ = connect(memory_, *tier_);
-    reader_ = connect(*tier_, memory_);
+    writer_ = open_link(memory_, *tier_);
+    reader_ = open_link(*tier_, memory_);
   }
 
   bool opened() const { return tier_ != nullptr; }
@@ -103,12 +102,6 @@ class Life {
   Volume& volume() { return tier_->volume(0); }
 
  private:
-  static std::unique_ptr<Link> connect(const Tier& from, const Tier& to) {
-    std::string why;
-    auto link = kNvmeLink.connect({.from = from, .to = to, .clock = {}}, &why);
-    EXPECT_TRUE(link.ok()) << why;
-    return std::move(link).value();
-  }
   static Completion next(Link& link) {
     Completion done;
     while (link.poll({&done, 1}) == 0) {
