@@ -10,7 +10,9 @@ namespace kelvin {
 
 std::uint32_t Mover::waiters_in(const ActiveMove& move, TierIndex tier) noexcept {
   std::uint32_t count = 0;
-  each_waiter(move, [&](const Hold& hold, const HoldEntry&) { count += hold.tier == tier ? 1 : 0; });
+  each_waiter(move, [&](const Hold& hold, const HoldEntry&) {
+    if (hold.tier == tier) ++count;
+  });
   return count;
 }
 
